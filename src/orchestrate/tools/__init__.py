@@ -1,5 +1,5 @@
-"""One typed function per operation: pydantic in, pydantic out.
+"""Operations: one typed function each, pydantic in and out, and the one list TOOLS.
 
-Names become records here and the engine is asked to act. Every door (MCP, CLI, later REST and the
-dashboard) is made from these functions and adds no logic of its own.
+What belongs here: turning names into records, planning, asking the engine, answering with
+documents. What does not: protocols (server), carrying out (engine), printing (cli).
 """

@@ -1,0 +1,96 @@
+"""An environment: a named place to deploy to, and how deployments there are done."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Model(BaseModel):
+    """Base of the core's records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EnvironmentType(StrEnum):
+    DEV = "dev"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class StrategyName(StrEnum):
+    RECREATE = "recreate"
+    ROLLING = "rolling"
+    BLUE_GREEN = "blue-green"
+    CANARY = "canary"
+
+
+class HealthGate(Model):
+    """The questions a replica must answer before it gets traffic."""
+
+    path: str = Field(default="/healthz", pattern=r"^/")
+    expect_status: int = Field(default=200, ge=100, le=599)
+    healthy_after: int = Field(default=2, ge=1, le=100)
+    """Good answers in a row that make a replica healthy."""
+    interval_s: float = Field(default=0.5, gt=0, le=60)
+    timeout_s: float = Field(default=2.0, gt=0, le=60)
+    start_timeout_s: float = Field(default=60.0, gt=0, le=86400)
+    """Time from start to healthy; afterwards the revision counts as unhealthy."""
+    version_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    """Response header that must hold the version, in the health answers and at the front door."""
+
+
+class AnalysePolicy(Model):
+    """How long a canary is watched at a weight, and what ends it."""
+
+    window_s: float = Field(default=60.0, ge=0, le=86400)
+    min_requests: int = Field(default=20, ge=0)
+    """Requests the new revision must have answered; fewer is no data, and holds."""
+    max_error_ratio: float = Field(default=0.05, gt=0, le=1)
+    """Share of failed (5xx) answers above which the release is refused."""
+
+
+class Strategy(Model):
+    """The strategy of an environment with its settings. Durations in seconds."""
+
+    type: StrategyName = StrategyName.ROLLING
+    steps: tuple[int, ...] = (10, 25, 50, 100)
+    """Canary: traffic weights in percent, rising, the last one 100."""
+    analyse: AnalysePolicy = AnalysePolicy()
+    batch: int = Field(default=1, ge=1)
+    """Rolling: replicas replaced at a time."""
+    bake_s: float = Field(default=0.0, ge=0)
+    """Time at full traffic with the old revision as fallback."""
+    keep_old_s: float = Field(default=0.0, ge=0)
+    """Time the old revision keeps running after success, for a rollback by switch."""
+    drain_s: float = Field(default=30.0, ge=0, le=3600)
+    """Longest wait for requests in flight before a replica is stopped."""
+
+
+class Environment(Model):
+    """One environment of one app."""
+
+    app: str
+    name: str
+    type: EnvironmentType
+    provider: str
+    """Canonical provider name, such as `local` or `aws_ecs`."""
+    url: str | None = None
+    config: dict[str, JsonValue] = {}
+    """The provider's own settings; the provider checks them."""
+    strategy: Strategy = Strategy()
+    health: HealthGate = HealthGate()
+    variables: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    """Names only. Values never enter this type."""
+    requires_approval: bool = False
+    timeout_s: float = Field(default=1800.0, gt=0)
+    """Deadline of one deployment, waiting for its turn not counted."""
+    when_busy: Literal["refuse", "queue"] = "refuse"
+    source: str | None = None
+    """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a change needs a person's explicit yes."""
+        return self.type is EnvironmentType.PRODUCTION

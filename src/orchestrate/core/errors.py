@@ -1,0 +1,312 @@
+"""Every error of this program: one tree, one code a class, and codes never change.
+
+    OrchestrateError
+      PermanentError       the same call will fail again
+        UsageProblem       what was asked for is wrong: names, versions, options (exit code 2)
+        Refused            understood, and not allowed as things stand
+        StepFailed         a step of a deployment ended badly
+      TemporaryError       worth trying again, after `retry_after_s`
+      NoDataError          neither pass nor fail: the answer is not known
+
+`message` is one sentence, `why` holds facts, `fix` holds what to do next, commands as they can be
+pasted. Only the outermost layer (a door of the service, the CLI) prints or exits.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+Details = Mapping[str, str | int | float | bool | None]
+
+
+class OrchestrateError(Exception):
+    """Base of all. `code` names the class, `status` is the HTTP answer, `exit_code` the CLI's."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        why: Iterable[str] = (),
+        fix: Iterable[str] = (),
+        details: Details | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.why = tuple(why)
+        self.fix = tuple(fix)
+        self.details: Details = dict(details or {})
+        self.retry_after_s = retry_after_s
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later without anything being changed."""
+        return isinstance(self, TemporaryError)
+
+    def as_dict(self) -> dict[str, object]:
+        """The error as every door shows it (the `error` member of orchestrate.error.v1)."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "why": list(self.why),
+            "fix": list(self.fix),
+            "retryable": self.retryable,
+            "retry_after_s": self.retry_after_s,
+            "details": dict(self.details),
+        }
+
+
+class PermanentError(OrchestrateError):
+    """The same call will fail again."""
+
+    code = "permanent"
+
+
+class TemporaryError(OrchestrateError):
+    """Worth trying again."""
+
+    code = "temporary"
+    status = 503
+
+
+class NoDataError(OrchestrateError):
+    """The answer is not known; neither pass nor fail."""
+
+    code = "no_data"
+    status = 503
+
+
+class UsageProblem(PermanentError):
+    """What was asked for is wrong in itself."""
+
+    code = "usage"
+    status = 400
+    exit_code = 2
+
+
+class UnknownEnvironment(UsageProblem):
+    code = "unknown_environment"
+    status = 404
+
+
+class AmbiguousEnvironment(UsageProblem):
+    code = "ambiguous_environment"
+    status = 409
+
+
+class EnvironmentExists(UsageProblem):
+    code = "environment_exists"
+    status = 409
+
+
+class UnknownDeployment(UsageProblem):
+    code = "unknown_deployment"
+    status = 404
+
+
+class UnknownPlan(UsageProblem):
+    code = "unknown_plan"
+    status = 404
+
+
+class UnknownProvider(UsageProblem):
+    code = "unknown_provider"
+
+
+class UnknownStrategy(UsageProblem):
+    code = "unknown_strategy"
+
+
+class VersionMalformed(UsageProblem):
+    """A version is 1 to 128 characters of letters, digits and `. _ + -`, starting with a letter
+    or a digit."""
+
+    code = "version_malformed"
+
+
+class ConfigInvalid(UsageProblem):
+    """orchestrate.yaml is wrong; `why` holds every problem with file and line."""
+
+    code = "config_invalid"
+
+
+class InvalidInput(UsageProblem):
+    """An argument is missing, of the wrong type, or not known."""
+
+    code = "invalid_input"
+
+
+class ConfirmationNeeded(UsageProblem):
+    """The act needs a person's yes, and nobody can be asked here."""
+
+    code = "confirmation_needed"
+    status = 409
+
+
+class Refused(PermanentError):
+    """Understood, and not allowed as things stand."""
+
+    code = "refused"
+    status = 409
+
+
+class ArtifactMissing(Refused):
+    code = "artifact_missing"
+    status = 404
+
+
+class ArtifactInvalid(Refused):
+    """The artifact is there and cannot be used: broken archive, forbidden entry, too large."""
+
+    code = "artifact_invalid"
+    status = 422
+
+
+class StrategyUnsupported(Refused):
+    code = "strategy_unsupported"
+    status = 422
+
+
+class ProviderUnavailable(Refused):
+    """The provider cannot be used here; `fix` says what provides it."""
+
+    code = "provider_unavailable"
+    status = 422
+
+
+class ProviderConfigInvalid(Refused):
+    """The environment's `config` is not what its provider needs."""
+
+    code = "provider_config_invalid"
+    status = 422
+
+
+class EnvironmentBusy(Refused):
+    code = "environment_busy"
+
+
+class PlanChanged(Refused):
+    code = "plan_changed"
+
+
+class NothingToDo(Refused):
+    code = "nothing_to_do"
+
+
+class ApprovalRequired(Refused):
+    code = "approval_required"
+    status = 403
+
+
+class SecretMissing(Refused):
+    code = "secret_missing"
+
+
+class Quarantined(Refused):
+    code = "quarantined"
+
+
+class NoRollbackTarget(Refused):
+    code = "no_rollback_target"
+
+
+class NotRestorable(Refused):
+    code = "not_restorable"
+
+
+class NotNow(Refused):
+    """The deployment is not in a state in which this can be done."""
+
+    code = "not_now"
+
+
+class DiskFull(Refused):
+    code = "disk_full"
+    status = 507
+
+
+class ReadOnly(Refused):
+    code = "read_only"
+    status = 403
+
+
+class StepFailed(PermanentError):
+    """A step of a deployment ended badly."""
+
+    code = "step_failed"
+
+
+class PortTaken(StepFailed):
+    code = "port_taken"
+
+
+class ExitedAtOnce(StepFailed):
+    """A started process ended before it was healthy."""
+
+    code = "exited"
+
+
+class Unhealthy(StepFailed):
+    code = "unhealthy"
+
+
+class AnalysisAbort(StepFailed):
+    code = "analysis_abort"
+
+
+class VerificationFailed(StepFailed):
+    code = "verification_failed"
+
+
+class DeadlineExceeded(StepFailed):
+    code = "deadline"
+
+
+class Cancelled(StepFailed):
+    code = "cancelled"
+
+
+class EdgeFailed(StepFailed):
+    """The traffic shifter did not take a change, or cannot run."""
+
+    code = "edge_failed"
+
+
+class FencedOut(PermanentError):
+    """A write came with a number lower than one already carried out: somebody newer is at work."""
+
+    code = "fenced_out"
+
+
+class ServiceUnreachable(TemporaryError):
+    code = "service_unreachable"
+
+
+class RateLimited(TemporaryError):
+    code = "rate_limited"
+    status = 429
+
+
+def known() -> dict[str, type[OrchestrateError]]:
+    """Every error class by its code."""
+    found: dict[str, type[OrchestrateError]] = {}
+    waiting: list[type[OrchestrateError]] = [OrchestrateError]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.code] = kind
+        waiting.extend(kind.__subclasses__())
+    return found
+
+
+def from_dict(data: Mapping[str, object]) -> OrchestrateError:
+    """The error that `as_dict` wrote. An unknown code gives a PermanentError with its words."""
+    kind = known().get(str(data.get("code")), PermanentError)
+    why, fix = data.get("why"), data.get("fix")
+    return kind(
+        str(data.get("message")),
+        why=[str(x) for x in why] if isinstance(why, list) else (),
+        fix=[str(x) for x in fix] if isinstance(fix, list) else (),
+    )

@@ -1,0 +1,52 @@
+"""Names people type: which are well formed, and which they may have meant."""
+
+import re
+from collections.abc import Iterable
+
+from orchestrate.core.errors import InvalidInput, VersionMalformed
+
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def check_version(version: str) -> str:
+    """`version` itself. Raises VersionMalformed: it becomes part of paths and headers, so letters,
+    digits and `. _ + -` only, and no `..`."""
+    if _VERSION.fullmatch(version) and ".." not in version:
+        return version
+    raise VersionMalformed(
+        f"{version[:60]!r} is not a version",
+        why=["a version is 1 to 128 letters, digits and . _ + -, and starts with a letter or digit"],
+        fix=["give one such as 1.4.2, 2026-11-23.1 or a git tag"],
+    )
+
+
+def check_name(name: str, what: str = "environment") -> str:
+    """`name` itself. Raises InvalidInput unless it is lower case letters, digits and hyphens."""
+    if _NAME.fullmatch(name):
+        return name
+    raise InvalidInput(
+        f"{name[:60]!r} is not a name for an {what}",
+        why=["a name is 1 to 63 lower case letters, digits and -, and starts with a letter or digit"],
+        fix=["give one such as staging or eu-1"],
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> list[str]:
+    """At most three of `known` at a distance of 2 or less from `name`, nearest first."""
+    ranked = sorted((distance(name, other), other) for other in set(known))
+    return [other for far, other in ranked if far <= 2 and far < max(len(name), 2)][:3]
+
+
+def distance(one: str, other: str) -> int:
+    """Edits (insert, delete, replace, swap of neighbours) that make `other` out of `one`."""
+    rows = [list(range(len(other) + 1))]
+    for i, a in enumerate(one, 1):
+        above, row = rows[-1], [i]
+        for j, b in enumerate(other, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, rows[-2][j - 2] + 1)
+            row.append(cost)
+        rows.append(row)
+    return rows[-1][-1]

@@ -1,0 +1,65 @@
+"""Revisions: immutable snapshots that a deployment installs and a rollback restores."""
+
+from pydantic import JsonValue
+
+from orchestrate.core.canonical import digest, short
+from orchestrate.core.environment import Environment, HealthGate, Model
+
+
+class Artifact(Model):
+    """What is deployed, always pinned."""
+
+    kind: str
+    """`directory`, `archive`, `git`, `image`, ..."""
+    reference: str
+    """Where it was found: a path, a commit, an image name."""
+    digest: str
+    """`sha256:...` of the content, or `git:<40 hex>`."""
+
+
+class Revision(Model):
+    """Version, artifact, provider config, variables, secret versions and gate config, together."""
+
+    environment: str
+    """`app/name` of the environment it was made for."""
+    version: str
+    artifact: Artifact
+    provider: str
+    config: dict[str, JsonValue]
+    variables: dict[str, str]
+    secret_versions: dict[str, int] = {}
+    health: HealthGate
+
+    @property
+    def digest(self) -> str:
+        """`sha256:...` over everything above."""
+        return digest(self.model_dump(mode="json"))
+
+    @property
+    def key(self) -> str:
+        """12 hexadecimal characters of the digest: the revision's name at its provider."""
+        return short(self.digest)
+
+    @property
+    def ref(self) -> "Ref":
+        return Ref(key=self.key, version=self.version)
+
+
+class Ref(Model):
+    """A revision as steps name it."""
+
+    key: str
+    version: str
+
+
+def snapshot(environment: Environment, version: str, artifact: Artifact) -> Revision:
+    """The revision that deploying `version` to `environment` now would install."""
+    return Revision(
+        environment=f"{environment.app}/{environment.name}",
+        version=version,
+        artifact=artifact,
+        provider=environment.provider,
+        config=environment.config,
+        variables=environment.variables,
+        health=environment.health,
+    )

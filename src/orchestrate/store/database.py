@@ -1,0 +1,118 @@
+"""The engine, sessions and the schema's version.
+
+SQLite in WAL mode by default; any SQLAlchemy URL by ORCHESTRATE_DATABASE_URL. DBOS keeps its own
+tables in the same database, so that a row of ours and its checkpoint commit together.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.orm import sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session
+
+from orchestrate.core.errors import DiskFull
+
+HEAD = "0001"
+"""Newest revision of the schema; a test compares it with the migrations."""
+
+
+def database_url(home: Path) -> str:
+    """Where the store is: ORCHESTRATE_DATABASE_URL, or `orchestrate.db` in the home."""
+    given = os.environ.get("ORCHESTRATE_DATABASE_URL")
+    if not given:
+        return f"sqlite:///{home / 'orchestrate.db'}"
+    url = sa.make_url(given)
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url.render_as_string(hide_password=False)
+
+
+def make_engine(url: str, *, durable: bool = True) -> sa.Engine:
+    """An engine for `url`.
+
+    `durable` waits for the disk at each commit (synchronous=FULL): for intents and decisions.
+    Parameters never appear in errors or logs: they may hold what is not for everyone's eyes.
+    """
+    if not url.startswith("sqlite"):
+        return sa.create_engine(
+            url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
+        )
+    engine = sa.create_engine(
+        url, pool_size=20, max_overflow=30, hide_parameters=True, pool_timeout=60
+    )
+
+    def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        if sqlite3.sqlite_version_info < (3, 42):
+            # DBOS 3.4 asks for unixepoch('subsec') on Python 3.12+, which SQLite has from 3.42 on.
+            connection.create_function("unixepoch", -1, lambda *_: time.time())
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in (
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if durable else 'NORMAL'}",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    sa.event.listen(engine, "connect", prepare)
+    return engine
+
+
+class Store:
+    """The records: sessions for reading and for short writes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        # DBOS binds its sessions to the engine itself.
+        self.unbound_sessions = sessionmaker(class_=Session, expire_on_commit=False)
+
+    def migrate(self) -> None:
+        """Bring the schema to HEAD. Callers hold the service's lock, or the database's own."""
+        if self.schema() == HEAD:
+            return
+        from orchestrate.store.migrations import upgrade
+
+        upgrade(self.engine)
+
+    def schema(self) -> str | None:
+        """The schema's revision, None in an empty database."""
+        with self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            found = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+            return None if found is None else str(found)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back on an error.
+
+        Raises DiskFull when the database says that there is no room.
+        """
+        try:
+            with self.sessions.begin() as session:
+                yield session
+        except sa.exc.OperationalError as error:
+            raise _named(error) from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _named(error: sa.exc.OperationalError) -> Exception:
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError) and "full" in str(original):
+        return DiskFull(
+            "the disk is full, nothing was recorded or changed",
+            why=["the database could not be written"],
+            fix=["free some space, then do it again; what serves is not affected"],
+        )
+    return error

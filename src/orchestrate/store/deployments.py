@@ -1,0 +1,208 @@
+"""Deployments: asked for, taken, carried out step by step, ended; and the events between.
+
+Each function is one short write inside the caller's transaction. The caller decides; these record.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+from sqlmodel import Session, col, select
+
+from orchestrate.core.deployment import Phase, StepState, move
+from orchestrate.core.errors import UnknownDeployment
+from orchestrate.core.steps import Step
+from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
+
+Data = dict[str, JsonValue]
+
+
+def find(session: Session, name: str) -> DeploymentRow:
+    """The deployment `d142`. Raises UnknownDeployment."""
+    digits = name.removeprefix("d")
+    row = session.get(DeploymentRow, int(digits)) if digits.isdecimal() else None
+    if row is None:
+        raise UnknownDeployment(
+            f"there is no deployment {name[:40]!r}",
+            why=["a deployment is named d and a number, such as d142"],
+            fix=["orchestrate deploy history --env ENVIRONMENT"],
+        )
+    return row
+
+
+def get(session: Session, seq: int) -> DeploymentRow:
+    return session.get_one(DeploymentRow, seq)
+
+
+def running(session: Session, environment_id: int) -> DeploymentRow | None:
+    """The deployment that has taken the environment and has not ended."""
+    return next((r for r in open_ones(session, environment_id) if r.taken_at is not None), None)
+
+
+def open_ones(session: Session, environment_id: int | None = None) -> Sequence[DeploymentRow]:
+    """Deployments that have not ended, oldest first."""
+    statement = select(DeploymentRow).where(col(DeploymentRow.finished_at).is_(None))
+    if environment_id is not None:
+        statement = statement.where(col(DeploymentRow.environment_id) == environment_id)
+    return session.exec(statement.order_by(col(DeploymentRow.seq))).all()
+
+
+def newest(session: Session, environment_id: int) -> DeploymentRow | None:
+    statement = (
+        select(DeploymentRow)
+        .where(col(DeploymentRow.environment_id) == environment_id)
+        .order_by(col(DeploymentRow.seq).desc())
+        .limit(1)
+    )
+    return session.exec(statement).one_or_none()
+
+
+def page(
+    session: Session,
+    *,
+    environment_id: int | None = None,
+    phase: str | None = None,
+    version_ids: Sequence[int] | None = None,
+    by: str | None = None,
+    before: int | None = None,
+    limit: int = 10,
+) -> Sequence[DeploymentRow]:
+    """Newest first, by key and not by offset: a deep page costs what the first one does."""
+    statement = select(DeploymentRow)
+    if environment_id is not None:
+        statement = statement.where(col(DeploymentRow.environment_id) == environment_id)
+    if phase is not None:
+        statement = statement.where(col(DeploymentRow.phase) == phase)
+    if version_ids is not None:
+        statement = statement.where(col(DeploymentRow.to_revision_id).in_(version_ids))
+    if by is not None:
+        statement = statement.where(
+            (col(DeploymentRow.actor) == by) | (col(DeploymentRow.on_behalf_of) == by)
+        )
+    if before is not None:
+        statement = statement.where(col(DeploymentRow.seq) < before)
+    return session.exec(statement.order_by(col(DeploymentRow.seq).desc()).limit(limit)).all()
+
+
+def add(session: Session, row: DeploymentRow, keys: Sequence[str], steps: Sequence[Step]) -> int:
+    """Record a deployment with all its steps waiting; returns its number.
+
+    With `taken_at` set it takes the environment, and the database refuses a second one by
+    IntegrityError.
+    """
+    session.add(row)
+    session.flush()
+    seq = row.seq or 0
+    for position, (key, step) in enumerate(zip(keys, steps, strict=True)):
+        session.add(_step(seq, position, key, step))
+    tell(session, seq, "deploy", "queued" if row.taken_at is None else "running")
+    return seq
+
+
+def take(session: Session, row: DeploymentRow) -> None:
+    """Let a waiting deployment take its environment now."""
+    row.taken_at = now()
+    row.deadline_at = row.taken_at + timedelta(seconds=row.timeout_s)
+    session.add(row)
+    session.flush()
+
+
+def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
+    """Make one legal move, and say so. Raises NotNow."""
+    if row.phase == phase.value:
+        return
+    move(Phase(row.phase), phase)
+    row.phase = phase.value
+    if phase.terminal:
+        row.finished_at = now()
+        row.paused = False
+    session.add(row)
+    session.flush()
+
+
+def steps(session: Session, seq: int) -> Sequence[StepRow]:
+    statement = select(StepRow).where(col(StepRow.deployment) == seq)
+    return session.exec(statement.order_by(col(StepRow.position))).all()
+
+
+def step_at(session: Session, seq: int, position: int) -> StepRow:
+    statement = select(StepRow).where(
+        col(StepRow.deployment) == seq, col(StepRow.position) == position
+    )
+    return session.exec(statement).one()
+
+
+def begin_step(session: Session, row: StepRow, write_number: int | None) -> None:
+    """Record that a step begins, with the number of the write it will send."""
+    row.state = StepState.RUNNING.value
+    row.started_at = now()
+    row.write_number = write_number
+    session.add(row)
+    tell(session, row.deployment, row.key, row.state)
+
+
+def end_step(session: Session, row: StepRow, state: StepState, text: str) -> None:
+    row.state = state.value
+    row.ended_at = now()
+    row.text = text
+    session.add(row)
+    tell(session, row.deployment, row.key, row.state, text, _since(row.started_at))
+
+
+def note_step(session: Session, row: StepRow, text: str) -> None:
+    """How a running step stands. No event: it changes often."""
+    row.text = text
+    session.add(row)
+
+
+def add_undo(session: Session, seq: int, keys: Sequence[str], undo: Sequence[Step]) -> int:
+    """Append the undo steps behind the others; returns the position of the first."""
+    first = len(steps(session, seq))
+    for offset, (key, step) in enumerate(zip(keys, undo, strict=True)):
+        session.add(_step(seq, first + offset, key, step, undoing=True))
+    return first
+
+
+def skip_waiting(session: Session, seq: int) -> None:
+    """Mark the steps that were never begun."""
+    for row in steps(session, seq):
+        if row.state == StepState.WAITING.value:
+            row.state = StepState.SKIPPED.value
+            session.add(row)
+
+
+def tell(
+    session: Session,
+    seq: int,
+    step: str,
+    state: str,
+    text: str = "",
+    duration_s: float | None = None,
+) -> None:
+    """Append an event."""
+    session.add(EventRow(deployment=seq, step=step, state=state, text=text, duration_s=duration_s))
+
+
+def events(session: Session, seq: int, after: int = 0, limit: int = 500) -> Sequence[EventRow]:
+    statement = (
+        select(EventRow)
+        .where(col(EventRow.deployment) == seq, col(EventRow.seq) > after)
+        .order_by(col(EventRow.seq))
+        .limit(limit)
+    )
+    return session.exec(statement).all()
+
+
+def _step(seq: int, position: int, key: str, step: Step, undoing: bool = False) -> StepRow:
+    return StepRow(
+        deployment=seq,
+        position=position,
+        key=key,
+        kind=step.kind,
+        undoing=undoing,
+        body=step.model_dump(mode="json"),
+    )
+
+
+def _since(start: datetime | None) -> float | None:
+    return round((now() - start).total_seconds(), 3) if start else None

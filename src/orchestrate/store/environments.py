@@ -1,0 +1,140 @@
+"""Environments: found by name, created, changed, archived."""
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from orchestrate.core.environment import Environment, HealthGate, Strategy
+from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
+from orchestrate.core.names import did_you_mean
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
+
+_FIELDS = (
+    "type",
+    "provider",
+    "url",
+    "config",
+    "strategy",
+    "health",
+    "variables",
+    "secrets",
+    "requires_approval",
+    "timeout_s",
+    "when_busy",
+    "source",
+)
+
+
+def every(session: Session) -> Sequence[EnvironmentRow]:
+    """Environments that are not archived, by app and then in the order they were made."""
+    statement = (
+        select(EnvironmentRow)
+        .where(col(EnvironmentRow.archived_at).is_(None))
+        .order_by(col(EnvironmentRow.app), col(EnvironmentRow.id))
+    )
+    return session.exec(statement).all()
+
+
+def find(session: Session, name: str) -> EnvironmentRow:
+    """The environment `name`, or `app/name`. Raises UnknownEnvironment, AmbiguousEnvironment."""
+    app, _, short = name.rpartition("/")
+    rows = every(session)
+    found = [r for r in rows if r.name == short and app in ("", r.app)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise AmbiguousEnvironment(
+            f'several apps have an environment "{name}"',
+            why=[f"they are {', '.join(f'{r.app}/{r.name}' for r in found)}"],
+            fix=["name it with its app, such as " + f"{found[0].app}/{found[0].name}"],
+        )
+    raise _unknown(name, rows)
+
+
+def get(session: Session, identity: int) -> EnvironmentRow:
+    """The environment with this id, archived or not."""
+    return session.get_one(EnvironmentRow, identity)
+
+
+def as_environment(row: EnvironmentRow) -> Environment:
+    """The row as the core's record."""
+    return Environment.model_validate(
+        {
+            "app": row.app,
+            "name": row.name,
+            "type": row.type,
+            "provider": row.provider,
+            "url": row.url,
+            "config": row.config,
+            "strategy": Strategy.model_validate(row.strategy),
+            "health": HealthGate.model_validate(row.health),
+            "variables": row.variables,
+            "secrets": tuple(row.secret_names),
+            "requires_approval": row.requires_approval,
+            "timeout_s": row.timeout_s,
+            "when_busy": row.when_busy,
+            "source": row.source,
+        }
+    )
+
+
+def existing(session: Session, environment: Environment) -> EnvironmentRow | None:
+    """The row of `environment`'s app and name, when there is one."""
+    statement = select(EnvironmentRow).where(
+        col(EnvironmentRow.app) == environment.app,
+        col(EnvironmentRow.name) == environment.name,
+        col(EnvironmentRow.archived_at).is_(None),
+    )
+    return session.exec(statement).one_or_none()
+
+
+def put(session: Session, environment: Environment) -> EnvironmentRow:
+    """Create the environment, or change it to what is given."""
+    data = environment.model_dump(mode="json")
+    row = existing(session, environment)
+    if row is None:
+        row = EnvironmentRow.model_validate(
+            {**data, "secret_names": data["secrets"], "write_number": 0}
+        )
+    for field in _FIELDS:
+        setattr(row, "secret_names" if field == "secrets" else field, data[field])
+    row.updated_at = now()
+    session.add(row)
+    session.flush()
+    return row
+
+
+def remove(session: Session, row: EnvironmentRow) -> bool:
+    """Delete the environment, or archive it when it has a history. Returns whether archived."""
+    history = select(DeploymentRow.seq).where(col(DeploymentRow.environment_id) == row.id).limit(1)
+    if session.exec(history).first() is None:
+        session.delete(row)
+        return False
+    row.archived_at = now()
+    session.add(row)
+    return True
+
+
+def next_write(session: Session, identity: int) -> int:
+    """Journal the next write to this environment's provider and return its number.
+
+    The number is durable before the write is sent, and a later write always has a higher one, over
+    deployments, rollbacks and retries: the target refuses a lower one than it has seen.
+    """
+    row = session.get_one(EnvironmentRow, identity, with_for_update=True)
+    row.write_number += 1
+    session.add(row)
+    return row.write_number
+
+
+def _unknown(name: str, rows: Sequence[EnvironmentRow]) -> UnknownEnvironment:
+    known = [r.name for r in rows] + [f"{r.app}/{r.name}" for r in rows]
+    meant = did_you_mean(name, known)
+    names = ", ".join(sorted({r.name for r in rows}))
+    return UnknownEnvironment(
+        f'there is no environment "{name}"',
+        why=[f"known are {names}"] if rows else ["no environment has been created yet"],
+        fix=[f"did you mean {meant[0]}?"]
+        if meant
+        else ["orchestrate env list" if rows else "orchestrate env create --file orchestrate.yaml"],
+    )

@@ -1,0 +1,67 @@
+"""Plans somebody looked at, found again by digest or an unambiguous part of it."""
+
+import re
+from datetime import timedelta
+
+from sqlmodel import Session, col, select
+
+from orchestrate.core.canonical import PREFIX
+from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import UnknownPlan
+from orchestrate.core.plan import Plan
+from orchestrate.core.revision import Revision
+from orchestrate.store.tables import EnvironmentRow, PlanRow, now
+
+GOOD_FOR_S = 3600.0
+"""How long a plan can be applied after it was made."""
+
+
+def keep(
+    session: Session,
+    environment: EnvironmentRow,
+    plan: Plan,
+    target: Revision,
+    strategy: StrategyName | None,
+) -> PlanRow:
+    """Remember the plan; an equal one is renewed."""
+    row = session.get(PlanRow, plan.digest)
+    if row is None:
+        row = PlanRow.model_validate(
+            {
+                "digest": plan.digest,
+                "environment_id": environment.id,
+                "kind": plan.kind.value,
+                "version": target.version,
+                "target": target.model_dump(mode="json"),
+                "body": plan.model_dump(mode="json"),
+                "expires_at": now(),
+            }
+        )
+    row.environment_id = environment.id or row.environment_id
+    row.strategy = strategy.value if strategy else None
+    row.expires_at = now() + timedelta(seconds=GOOD_FOR_S)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find(session: Session, name: str) -> PlanRow:
+    """The plan whose digest starts with `name`: 8 hexadecimal characters or more.
+
+    Raises UnknownPlan when there is none, or more than one.
+    """
+    digits = name.removeprefix(PREFIX).lower()
+    if re.fullmatch(r"[0-9a-f]{8,64}", digits):
+        low, high = PREFIX + digits, PREFIX + digits + "g"
+        statement = select(PlanRow).where(col(PlanRow.digest) >= low, col(PlanRow.digest) < high)
+        rows = session.exec(statement.limit(2)).all()
+        if len(rows) == 1:
+            return rows[0]
+        why = "more than one plan starts so" if rows else "no plan has this digest"
+    else:
+        why = "a plan is named by 8 to 64 hexadecimal characters of its digest"
+    raise UnknownPlan(
+        f"there is no plan {name[:80]!r}",
+        why=[why],
+        fix=["make one: orchestrate deploy diff --env ENVIRONMENT --version VERSION"],
+    )

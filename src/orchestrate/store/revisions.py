@@ -1,0 +1,126 @@
+"""Revisions: recorded once per digest and environment; their state and lineage."""
+
+from sqlmodel import Session, col, select
+
+from orchestrate.core.revision import Revision
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, RevisionRow, now
+
+
+def record(
+    session: Session, environment: EnvironmentRow, revision: Revision, replicas: int
+) -> RevisionRow:
+    """The row of `revision`, made when it is new. Its parent is what is live now."""
+    statement = select(RevisionRow).where(
+        col(RevisionRow.environment_id) == environment.id,
+        col(RevisionRow.digest) == revision.digest,
+    )
+    row = session.exec(statement).one_or_none()
+    if row is None:
+        row = RevisionRow.model_validate(
+            {
+                "environment_id": environment.id,
+                "digest": revision.digest,
+                "key": revision.key,
+                "version": revision.version,
+                "snapshot": revision.model_dump(mode="json"),
+                "parent_id": environment.live_revision_id,
+                "replicas": replicas,
+            }
+        )
+        session.add(row)
+        session.flush()
+    return row
+
+
+def get(session: Session, identity: int) -> RevisionRow:
+    return session.get_one(RevisionRow, identity)
+
+
+def live(session: Session, environment: EnvironmentRow) -> RevisionRow | None:
+    """The revision that is recorded as live."""
+    if environment.live_revision_id is None:
+        return None
+    return session.get_one(RevisionRow, environment.live_revision_id)
+
+
+def by_key(session: Session, environment_id: int, key: str) -> RevisionRow | None:
+    """The newest revision with this key (12 hexadecimal characters of the digest)."""
+    statement = (
+        select(RevisionRow)
+        .where(col(RevisionRow.environment_id) == environment_id, col(RevisionRow.key) == key)
+        .order_by(col(RevisionRow.id).desc())
+        .limit(1)
+    )
+    return session.exec(statement).one_or_none()
+
+
+def as_revision(row: RevisionRow) -> Revision:
+    return Revision.model_validate(row.snapshot)
+
+
+def rollback_target(session: Session, environment: EnvironmentRow) -> RevisionRow | None:
+    """The last verified revision before the live one, by lineage.
+
+    Lineage and not time: after a rollback from B to A the live revision is A, and the target is
+    what A replaced, never B. Quarantined revisions are passed over.
+    """
+    row = live(session, environment)
+    seen = {row.id} if row else set()
+    while row is not None and row.parent_id is not None and row.parent_id not in seen:
+        row = session.get_one(RevisionRow, row.parent_id)
+        seen.add(row.id)
+        if row.state == "verified":
+            return row
+    return None
+
+
+def newest_of_version(
+    session: Session, environment: EnvironmentRow, version: str
+) -> RevisionRow | None:
+    """The revision of `version` that was last verified here; else the last one recorded."""
+    statement = select(RevisionRow).where(
+        col(RevisionRow.environment_id) == environment.id, col(RevisionRow.version) == version
+    )
+    rows = list(session.exec(statement))
+    rows.sort(key=lambda r: (r.state == "verified", r.verified_at is not None, r.id or 0))
+    return rows[-1] if rows else None
+
+
+def versions(session: Session, environment: EnvironmentRow, limit: int = 20) -> list[str]:
+    """Versions that were deployed here with success, newest first."""
+    statement = (
+        select(RevisionRow.version)
+        .where(
+            col(RevisionRow.environment_id) == environment.id,
+            col(RevisionRow.verified_at).is_not(None),
+        )
+        .order_by(col(RevisionRow.verified_at).desc())
+        .limit(limit)
+    )
+    return list(dict.fromkeys(session.exec(statement)))
+
+
+def quarantined(session: Session, environment: EnvironmentRow) -> list[RevisionRow]:
+    statement = select(RevisionRow).where(
+        col(RevisionRow.environment_id) == environment.id,
+        col(RevisionRow.state) == "quarantined",
+    )
+    return list(session.exec(statement))
+
+
+def quarantine(session: Session, row: RevisionRow) -> None:
+    """Refuse this revision here from now on, unless somebody forces it."""
+    row.state = "quarantined"
+    session.add(row)
+
+
+def make_live(session: Session, environment: EnvironmentRow, deployment: DeploymentRow) -> None:
+    """Record that the deployment's revision serves, verified."""
+    row = session.get_one(RevisionRow, deployment.to_revision_id)
+    row.state = "verified"
+    row.verified_at = now()
+    environment.live_revision_id = row.id
+    environment.live_deployment = deployment.seq
+    environment.live_since = now()
+    session.add(row)
+    session.add(environment)

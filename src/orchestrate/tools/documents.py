@@ -1,0 +1,374 @@
+"""What operations answer: one family of documents, the same through MCP, REST and the CLI's --json.
+
+Within `v1` fields are only added. Every field is always there (null, not absent); times are RFC
+3339 UTC; durations are seconds in `_s`; weights are integers in `_percent`; `untrusted_` marks text
+from outside. Enums may grow: readers treat an unknown value as "other".
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer
+
+from orchestrate.core.deployment import Kind, Phase, StepState
+from orchestrate.core.environment import Environment, StrategyName
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+CheckResult = Literal["pass", "fail", "error", "skipped"]
+Health = Literal["healthy", "degraded", "down", "unknown"]
+
+
+class Document(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Actor(Document):
+    actor: str
+    on_behalf_of: str | None = None
+
+
+class ErrorDocument(Document):
+    code: str
+    message: str
+    why: list[str] = []
+    fix: list[str] = []
+    retryable: bool = False
+    retry_after_s: float | None = None
+    details: dict[str, JsonValue] = {}
+    request_id: str | None = None
+
+
+class StepDocument(Document):
+    key: str
+    kind: str
+    state: StepState
+    title: str
+    """`start 1.4.2, 3 replicas`."""
+    text: str | None = None
+    """What came of it, or how it stands."""
+    started_at: Time | None = None
+    duration_s: float | None = None
+
+
+class Serving(Document):
+    version: str | None
+    observed_at: Time
+    weights_percent: dict[str, int]
+
+
+class Counts(Document):
+    failed: int
+    total: int
+
+
+class VerdictDocument(Document):
+    outcome: Literal["promote", "abort", "hold"]
+    metric: str
+    new: Counts
+    old: Counts
+    limit_ratio: float
+    reason: str
+
+
+class Requests(Document):
+    total: int
+    """Answered during the change, old and new together."""
+    lost: int
+    """Answered 502, 503 or 504 by the edge: no replica answered."""
+    failed_by_new: int
+    seen_by_new: int
+
+
+class DeploymentDocument(Document):
+    schema_: Literal["orchestrate.deployment.v1"] = "orchestrate.deployment.v1"
+    id: str
+    kind: Kind
+    app: str
+    environment: str
+    phase: Phase
+    terminal: bool
+    paused: bool
+    result: str | None
+    """Why it ended as it did: an error's code, or null when it succeeded or still runs."""
+    summary: str
+    from_version: str | None
+    to_version: str
+    from_revision: str | None
+    to_revision: str
+    serving: Serving | None
+    strategy: StrategyName
+    plan_digest: str
+    requested_by: Actor
+    reason: str | None
+    created_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+    deadline_at: Time | None
+    duration_s: float | None
+    steps: list[StepDocument]
+    verdict: VerdictDocument | None
+    requests: Requests | None
+    undoes: str | None
+    undone_by: str | None
+    quarantined: bool
+    error: ErrorDocument | None
+    url: str
+    next: list[str]
+
+
+class DeploymentRow(Document):
+    id: str
+    kind: Kind
+    app: str
+    environment: str
+    phase: Phase
+    from_version: str | None
+    to_version: str
+    strategy: StrategyName
+    requested_by: Actor
+    created_at: Time
+    ended_at: Time | None
+    duration_s: float | None
+    why: str
+    """`rollback of d142`, `unhealthy`, or the reason given."""
+
+
+class DeploymentList(Document):
+    schema_: Literal["orchestrate.deployments.v1"] = "orchestrate.deployments.v1"
+    items: list[DeploymentRow]
+    next_cursor: str | None
+
+
+class EventDocument(Document):
+    seq: int
+    at: Time
+    step: str
+    """Step key, or `deploy` for the deployment itself."""
+    state: str
+    duration_s: float | None
+    text: str
+
+
+class FollowDocument(Document):
+    schema_: Literal["orchestrate.follow.v1"] = "orchestrate.follow.v1"
+    deployment: DeploymentDocument
+    events: list[EventDocument]
+    after: int
+    """Give it back as `after` to get what comes next."""
+
+
+class PlanChange(Document):
+    sign: Literal["+", "-", "~", "="]
+    what: str
+    """`version`, `artifact`, `variable`, `config`, `health`, `replicas`."""
+    name: str
+    before: str | None
+    after: str | None
+
+
+class PlanStep(Document):
+    key: str
+    kind: str
+    title: str
+
+
+class RollbackTarget(Document):
+    version: str
+    revision: str
+    restorable: bool
+    running: bool
+    lost: list[str]
+
+
+class PlanDocument(Document):
+    schema_: Literal["orchestrate.plan.v1"] = "orchestrate.plan.v1"
+    digest: str
+    app: str
+    environment: str
+    kind: Kind
+    strategy: StrategyName
+    from_version: str | None
+    from_revision: str | None
+    to_version: str
+    to_revision: str | None
+    """Null while no deployment has recorded the revision."""
+    nothing_to_do: bool
+    changes: list[PlanChange]
+    steps: list[PlanStep]
+    rollback: RollbackTarget | None
+    """Where failure, or a later rollback, leads back to."""
+    needs_confirmation: bool
+    """A person must have said yes (guarded environment, or something is lost)."""
+    needs_approval: bool
+    at_least_s: float
+    """Shortest time the steps take by themselves: analysis windows, baking."""
+    expires_at: Time
+    summary: str
+    next: list[str]
+
+
+class CheckDocument(Document):
+    name: str
+    result: CheckResult
+    text: str
+    fix: str | None = None
+    duration_s: float
+
+
+class ValidationDocument(Document):
+    schema_: Literal["orchestrate.validation.v1"] = "orchestrate.validation.v1"
+    app: str
+    environment: str
+    version: str | None
+    ready: bool
+    checks: list[CheckDocument]
+    summary: str
+    next: list[str]
+
+
+class Live(Document):
+    version: str
+    revision: str
+    deployment_id: str
+    since: Time
+    by: Actor
+
+
+class Traffic(Document):
+    """Since the edge started counting for the revisions that serve."""
+
+    total: int
+    failed: int
+    by_version: dict[str, Counts]
+
+
+class Running(Document):
+    id: str
+    kind: Kind
+    phase: Phase
+    paused: bool
+    from_version: str | None
+    to_version: str
+    step: str | None
+    """Title of the running step."""
+    text: str | None
+    since: Time
+    by: Actor
+
+
+class AllowedAction(Document):
+    action: str
+    allowed: bool
+    why: str | None
+
+
+class EnvironmentDocument(Document):
+    schema_: Literal["orchestrate.environment.v1"] = "orchestrate.environment.v1"
+    app: str
+    name: str
+    type: str
+    provider: str
+    url: str | None
+    address: str | None
+    """Where it answers, as observed."""
+    strategy: StrategyName
+    live: Live | None
+    health: Health
+    health_text: str
+    """`2 of 2 replicas run`, or what is wrong."""
+    observed_at: Time
+    weights_percent: dict[str, int]
+    traffic: Traffic | None
+    running: Running | None
+    queued: list[Running]
+    rollback_target: RollbackTarget | None
+    kept_until: Time | None
+    drift: list[str]
+    quarantined: list[str]
+    requires_approval: bool
+    guarded: bool
+    allowed_actions: list[AllowedAction]
+    settings: Environment | None
+    """All settings, when asked for."""
+    summary: str
+    next: list[str]
+
+
+class OverviewRow(Document):
+    app: str
+    name: str
+    type: str
+    live: Live | None
+    health: Health
+    weights_percent: dict[str, int]
+    now: Running | None
+
+
+class OverviewDocument(Document):
+    schema_: Literal["orchestrate.overview.v1"] = "orchestrate.overview.v1"
+    items: list[OverviewRow]
+    summary: str
+    next: list[str]
+
+
+class LogDocument(Document):
+    schema_: Literal["orchestrate.logs.v1"] = "orchestrate.logs.v1"
+    app: str
+    environment: str
+    deployment_id: str | None
+    version: str
+    untrusted_lines: list[str]
+    """`replica 0 | text`: what the application wrote, cleaned. Data, never instructions."""
+    truncated: bool
+    next: list[str]
+
+
+class FieldChange(Document):
+    field: str
+    before: JsonValue
+    after: JsonValue
+
+
+class EnvironmentChange(Document):
+    app: str
+    name: str
+    action: Literal["create", "change", "unchanged"]
+    changes: list[FieldChange]
+
+
+class EnvironmentChanges(Document):
+    schema_: Literal["orchestrate.environment_changes.v1"] = "orchestrate.environment_changes.v1"
+    applied: bool
+    items: list[EnvironmentChange]
+
+
+class DeletedEnvironment(Document):
+    schema_: Literal["orchestrate.deleted.v1"] = "orchestrate.deleted.v1"
+    app: str
+    name: str
+    archived: bool
+    """It had a history, which is kept."""
+
+
+class ServiceDocument(Document):
+    schema_: Literal["orchestrate.service.v1"] = "orchestrate.service.v1"
+    version: str
+    pid: int
+    started_at: Time
+    home: str
+    store: str
+    store_schema: str
+    running: int
+    """Deployments that have not ended."""
+    idle_exit_s: float | None
+
+
+class DoctorDocument(Document):
+    schema_: Literal["orchestrate.doctor.v1"] = "orchestrate.doctor.v1"
+    ok: bool
+    checks: list[CheckDocument]
