@@ -1,0 +1,105 @@
+"""TCP ports of this machine: free ones, who holds one, and how many connections one has."""
+
+import os
+import random
+import socket
+from collections.abc import Collection, Iterable, Mapping
+
+from orchestrate.core.errors import StepFailed
+from orchestrate.providers.processes.identity import name_of
+
+FIRST = 20000
+_LISTEN, _ESTABLISHED = "0A", "01"
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+
+
+def free_port(avoid: Collection[int] = (), address: str = "127.0.0.1") -> int:
+    """A port nothing listens on.
+
+    Below the range the system takes for outgoing connections, so that none of those can hold it
+    while a process that had it is being started again.
+    """
+    last = min(_first_outgoing(), 61000) - 1
+    for port in random.sample(range(FIRST, max(last, FIRST + 1000)), 200):
+        if port not in avoid and is_free(port, address):
+            return port
+    raise StepFailed("no free port was found", why=[f"200 ports from {FIRST} to {last} were tried"])
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+    return True
+
+
+def holder(port: int) -> str | None:
+    """Who listens on a port: `python3 (pid 44)`, or None where that cannot be seen."""
+    inodes = {row[9] for row in _rows() if row[3] == _LISTEN and _port(row[1]) == port}
+    if not inodes:
+        return None
+    for pid in _pids():
+        if inodes & _sockets(pid):
+            return f"{name_of(pid)} (pid {pid})"
+    return "a process of another user"
+
+
+def listeners(ports: Collection[int]) -> Mapping[int, str]:
+    """The ports of `ports` that something listens on, with the inode of its socket."""
+    return {
+        port: row[9] for row in _rows() if row[3] == _LISTEN and (port := _port(row[1])) in ports
+    }
+
+
+def established(ports: Collection[int]) -> Mapping[int, int] | None:
+    """Open connections to each port, the server's side counted; None where that is not known."""
+    if not os.path.exists(_TABLES[0]):
+        return None
+    found = dict.fromkeys(ports, 0)
+    for row in _rows():
+        if row[3] == _ESTABLISHED and (port := _port(row[1])) in found:
+            found[port] += 1
+    return found
+
+
+def _rows() -> Iterable[list[str]]:
+    for table in _TABLES:
+        try:
+            with open(table, encoding="ascii") as file:
+                next(file, None)
+                yield from (line.split() for line in file)
+        except FileNotFoundError:
+            continue
+
+
+def _port(address: str) -> int:
+    return int(address.rsplit(":", 1)[1], 16)
+
+
+def _pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+            if target.startswith("socket:["):
+                found.add(target[8:-1])
+    except OSError:
+        return found
+    return found
+
+
+def _first_outgoing() -> int:
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            return int(file.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32768
