@@ -5,22 +5,31 @@ import re
 from orchestrate.core.errors import InvalidInput
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+LONGEST_S = 36525 * 86400.0
+"""A hundred years: a longer time is a slip of the hand."""
 
 
 def seconds(text: str | int | float) -> float:
     """Seconds in `text`; a bare number means seconds. Raises InvalidInput."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        if text >= 0:
-            return float(text)
-    elif isinstance(text, str):
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text)
-        if text and _PART.sub("", text) == "":
-            return sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
+    value = _read(text)
+    if value is not None and 0 <= value <= LONGEST_S:
+        return float(value)
     raise InvalidInput(
-        f"{text!r} is not a duration", fix=["write one such as 500ms, 30s, 10m, 2h or 1d"]
+        f"{str(text)[:40]!r} is not a duration", fix=["write one such as 500ms, 30s, 10m, 2h or 1d"]
     )
+
+
+def _read(text: str | int | float) -> int | float | None:
+    if isinstance(text, bool):
+        return None
+    if isinstance(text, int | float):
+        return text
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return float(text)
+    if text and _PART.sub("", text) == "":
+        return sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
+    return None
 
 
 def spoken(duration_s: float) -> str:

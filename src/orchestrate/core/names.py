@@ -34,7 +34,8 @@ def check_name(name: str, what: str = "environment") -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> list[str]:
     """At most three of `known` at a distance of 2 or less from `name`, nearest first."""
-    ranked = sorted((distance(name, other), other) for other in set(known))
+    near = [other for other in set(known) if abs(len(other) - len(name)) <= 2]
+    ranked = sorted((distance(name, other), other) for other in near)
     return [other for far, other in ranked if far <= 2 and far < max(len(name), 2)][:3]
 
 

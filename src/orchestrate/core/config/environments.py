@@ -1,0 +1,198 @@
+"""The environments of the file, one by one."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from orchestrate.core.config.gates import health_of, strategy_of
+from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.nodes import Scalar
+from orchestrate.core.config.problems import shown
+from orchestrate.core.config.providers import canonical_provider
+from orchestrate.core.config.section import YEAR_S, Section, Unclear, Value, kind_of, value_of
+from orchestrate.core.environment import Environment, EnvironmentType
+from orchestrate.core.errors import InvalidInput, UnknownProvider
+from orchestrate.core.names import check_name
+from orchestrate.core.secret import Secret
+
+KEYS = (
+    "type",
+    "provider",
+    "url",
+    "config",
+    "strategy",
+    "health",
+    "variables",
+    "secrets",
+    "requires_approval",
+    "timeout",
+    "when_busy",
+)
+_TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS = "ORCHESTRATE_"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller knows and the file does not say."""
+
+    file: str
+    root: str
+    """Directory of the file."""
+    app: str
+    variables: Mapping[str, str]
+    providers: Collection[str]
+    """Names of providers that other distributions brought."""
+
+
+def environment_of(
+    name: str, section: Section, line: int, given: Given
+) -> tuple[Environment, dict[str, Secret]]:
+    """The environment that `section` describes, with its secrets. What is wrong is noted, and
+    something harmless stands in its place."""
+    section.require("type", "provider")
+    _check_name(name, section)
+    secrets = _secrets(section, given)
+    variables = _variables(section, given)
+    _refuse_both(section, secrets, variables)
+    environment = Environment(
+        app=given.app,
+        name=name,
+        type=_type(section),
+        provider=_provider(section, given),
+        url=_url(section),
+        config=_config(section, given),
+        strategy=strategy_of(section),
+        health=health_of(section),
+        variables=variables,
+        secrets=tuple(secrets),
+        requires_approval=section.flag("requires_approval", False),
+        timeout_s=section.duration("timeout", 1800.0, YEAR_S),
+        when_busy=_when_busy(section),
+        source=f"{given.file}:{line}",
+    )
+    return environment, secrets
+
+
+def _check_name(name: str, section: Section) -> None:
+    try:
+        check_name(name)
+    except InvalidInput as error:
+        section.problems.add(section.place, error.message, error.why[0])
+
+
+def _type(section: Section) -> EnvironmentType:
+    word = section.choice("type", tuple(_TYPES))
+    return _TYPES[word] if word else EnvironmentType.DEV
+
+
+def _provider(section: Section, given: Given) -> str:
+    name = section.text("provider", None, "write the name of a provider, such as local")
+    if name is None:
+        return "local"
+    config = section.section("config", None)
+    try:
+        return canonical_provider(name, config.entries if config else (), given.providers)
+    except UnknownProvider as error:
+        section.wrong("provider", f"is not clear: {error.message}", error.fix[0])
+        return "local"
+
+
+def _url(section: Section) -> str | None:
+    url = section.text("url", None, right := "write one such as https://staging.example.com")
+    if url is None:
+        return None
+    wrong = _wrong_with(url)
+    if wrong:
+        section.wrong("url", wrong, right)
+    return url
+
+
+def _wrong_with(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not a url"
+    if parts.username is not None or parts.password is not None:
+        return "holds a user name or password, which everybody could read"
+    if parts.scheme not in ("http", "https"):
+        return f"is {shown(url)}, not an http or https url"
+    if not host or not url.isprintable() or " " in url:
+        return f"is {shown(url)}, which names no host"
+    return None
+
+
+def _config(section: Section, given: Given) -> dict[str, Value]:
+    config = section.section("config", None)
+    found: dict[str, Value] = {key: config.json(key) for key in config.entries} if config else {}
+    if config and "root" in found:
+        config.wrong("root", "is the directory of the file and set for you", "remove it")
+    return {**found, "root": given.root}
+
+
+def _variables(section: Section, given: Given) -> dict[str, str]:
+    variables = section.section("variables", None)
+    if variables is None:
+        return {}
+    return {
+        name: fill(scalar, given.variables, variables.path(name), section.problems) or ""
+        for name, scalar in _texts(variables).items()
+    }
+
+
+def _secrets(section: Section, given: Given) -> dict[str, Secret]:
+    secrets = section.section("secrets", None)
+    if secrets is None:
+        return {}
+    found: dict[str, Secret] = {}
+    for name, scalar in _texts(secrets).items():
+        if not has_hole(scalar.text):
+            secrets.wrong(
+                name, "is written in the file, where everybody can read it", "write ${NAME}"
+            )
+            continue
+        value = fill(scalar, given.variables, secrets.path(name), section.problems)
+        if value == "":
+            secrets.wrong(name, "is filled in with nothing", "set its variable to the value")
+        found[name] = Secret(value or "")
+    return found
+
+
+def _texts(section: Section) -> dict[str, Scalar]:
+    """The entries that are a name and a text. No message here shows a value."""
+    found: dict[str, Scalar] = {}
+    for name, (key, node) in section.entries.items():
+        if not _VARIABLE.fullmatch(name) or name.startswith(_OURS):
+            section.problems.add(
+                key.place,
+                f"{shown(name)} cannot be the name of a variable",
+                f"use letters, digits and _, not a digit first, and not {_OURS}...",
+            )
+        elif not isinstance(node, Scalar):
+            section.wrong(name, f"is {kind_of(node)}", "write one text")
+        elif _is_text(node):
+            found[name] = node
+        else:
+            section.wrong(name, "is not a text", "quote it")
+    return found
+
+
+def _is_text(scalar: Scalar) -> bool:
+    try:
+        return isinstance(value_of(scalar), str)
+    except Unclear:
+        return False
+
+
+def _refuse_both(section: Section, secrets: Collection[str], variables: Collection[str]) -> None:
+    for name in secrets:
+        if name in variables:
+            section.wrong("variables", f"and secrets both have {name}", "keep one of them")
+
+
+def _when_busy(section: Section) -> Literal["refuse", "queue"]:
+    return "queue" if section.choice("when_busy", ("refuse", "queue")) == "queue" else "refuse"

@@ -1,0 +1,130 @@
+"""How a change is done and judged: the keys `strategy` and `health` of an environment."""
+
+import re
+from itertools import pairwise
+
+from orchestrate.core.config.nodes import Items, Scalar, Table
+from orchestrate.core.config.section import YEAR_S, Section, Unclear, kind_of, value_of
+from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy, StrategyName
+
+STRATEGY_KEYS = ("type", "steps", "analyse", "batch", "bake", "keep_old", "drain")
+ANALYSE_KEYS = ("window", "min_requests", "max_error_ratio")
+HEALTH_KEYS = (
+    "path",
+    "expect_status",
+    "healthy_after",
+    "interval",
+    "timeout",
+    "start_timeout",
+    "version_header",
+)
+_NAMES = tuple(each.value for each in StrategyName)
+_DAY_S = 86400.0
+_MOST = 1_000_000_000
+_STEPS = "write rising percentages that end with 100, such as [10, 25, 50, 100]"
+
+
+def strategy_of(section: Section) -> Strategy:
+    """The strategy of an environment: a name alone, or a mapping with its settings."""
+    if "strategy" not in section.entries:
+        return Strategy()
+    if not isinstance(section.entries["strategy"][1], Table):
+        return Strategy(type=_name(section, "strategy"))
+    settings = section.section("strategy", STRATEGY_KEYS)
+    assert settings is not None
+    settings.require("type")
+    usual = Strategy()
+    return Strategy(
+        type=_name(settings, "type"),
+        steps=_steps(settings, usual.steps),
+        analyse=_analyse(settings),
+        batch=settings.whole("batch", usual.batch, 1, 10_000),
+        bake_s=settings.duration("bake", usual.bake_s, YEAR_S, zero=True),
+        keep_old_s=settings.duration("keep_old", usual.keep_old_s, YEAR_S, zero=True),
+        drain_s=settings.duration("drain", usual.drain_s, 3600, zero=True),
+    )
+
+
+def health_of(section: Section) -> HealthGate:
+    """The health gate of an environment."""
+    gate = section.section("health", HEALTH_KEYS)
+    usual = HealthGate()
+    if gate is None:
+        return usual
+    return HealthGate(
+        path=_path(gate, usual.path),
+        expect_status=gate.whole("expect_status", usual.expect_status, 100, 599),
+        healthy_after=gate.whole("healthy_after", usual.healthy_after, 1, 100),
+        interval_s=gate.duration("interval", usual.interval_s, 60),
+        timeout_s=gate.duration("timeout", usual.timeout_s, 60),
+        start_timeout_s=gate.duration("start_timeout", usual.start_timeout_s, _DAY_S),
+        version_header=_header(gate),
+    )
+
+
+def _name(section: Section, key: str) -> StrategyName:
+    word = section.choice(key, _NAMES)
+    return StrategyName(word) if word else StrategyName.ROLLING
+
+
+def _analyse(settings: Section) -> AnalysePolicy:
+    policy = settings.section("analyse", ANALYSE_KEYS)
+    usual = AnalysePolicy()
+    if policy is None:
+        return usual
+    return AnalysePolicy(
+        window_s=policy.duration("window", usual.window_s, _DAY_S, zero=True),
+        min_requests=policy.whole("min_requests", usual.min_requests, 0, _MOST),
+        max_error_ratio=policy.ratio("max_error_ratio", usual.max_error_ratio),
+    )
+
+
+def _steps(settings: Section, default: tuple[int, ...]) -> tuple[int, ...]:
+    if "steps" not in settings.entries:
+        return default
+    node = settings.entries["steps"][1]
+    if not isinstance(node, Items):
+        settings.wrong("steps", f"is {kind_of(node)}", _STEPS)
+        return default
+    steps: list[int] = []
+    for each in node.nodes:
+        percent = _percent(each) if isinstance(each, Scalar) else None
+        if percent is None:
+            settings.problems.add(
+                each.place, f"{settings.path('steps')} holds {kind_of(each)}", _STEPS
+            )
+            return default
+        steps.append(percent)
+    if not steps or steps[-1] != 100:
+        settings.wrong("steps", "does not end with 100", _STEPS)
+        return default
+    if any(b <= a for a, b in pairwise(steps)):
+        settings.wrong("steps", "does not rise from each to the next", _STEPS)
+        return default
+    return tuple(steps)
+
+
+def _percent(scalar: Scalar) -> int | None:
+    """1 to 100, else None."""
+    try:
+        value = value_of(scalar)
+    except Unclear:
+        return None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and isinstance(value, int) and 1 <= value <= 100 else None
+
+
+def _path(gate: Section, default: str) -> str:
+    path = gate.text("path", default, right := "write a path such as /healthz")
+    if not re.fullmatch(r"/[!-\"$-~]*", path):
+        gate.wrong("path", "is not a path of a url", right)
+        return default
+    return path
+
+
+def _header(gate: Section) -> str | None:
+    header = gate.text("version_header", None, right := "write a header's name, such as X-Version")
+    if header is not None and not re.fullmatch(r"[A-Za-z0-9-]+", header):
+        gate.wrong("version_header", "is not the name of a header", right)
+        return None
+    return header

@@ -1,0 +1,263 @@
+"""One mapping of the file, read key by key and type by type; what is wrong is noted, not raised."""
+
+import re
+from collections.abc import Collection
+from typing import TypeVar
+
+from orchestrate.core.config.nodes import Items, Node, Scalar, Table
+from orchestrate.core.config.problems import Place, Problems, plain, shown
+from orchestrate.core.durations import seconds, spoken
+from orchestrate.core.errors import InvalidInput
+from orchestrate.core.names import did_you_mean
+
+Default = TypeVar("Default")
+
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+"""Plain data, as JSON has it."""
+
+YEAR_S = 366 * 86400.0
+
+_CONSTANTS: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_LIKE_A_NUMBER = re.compile(
+    r"[-+]?(0[xo][0-9a-fA-F]+|[0-9][0-9_]*(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?)"
+)
+_LARGEST = 2**53
+
+
+class Unclear(Exception):
+    """A text without quotes that may be meant as a number or as a text."""
+
+
+def value_of(scalar: Scalar) -> str | int | float | bool | None:
+    """What the scalar stands for: true, false, null, a number written plainly, or a text.
+
+    Raises Unclear for numbers such as 010, 1.10 or 1e5, which readers of YAML disagree about.
+    """
+    text = scalar.text
+    if not scalar.plain:
+        return text
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if not _LIKE_A_NUMBER.fullmatch(text):
+        return text
+    if re.fullmatch(r"0|-?[1-9][0-9]{0,15}", text) and abs(int(text)) < _LARGEST:
+        return int(text)
+    if re.fullmatch(r"-?[0-9]{1,15}\.[0-9]{1,15}", text) and repr(float(text)) == text:
+        return float(text)
+    raise Unclear(f"{text[:40]} can be read as a number or as a text")
+
+
+def kind_of(node: Node) -> str:
+    """What a node is, as it is said in a message."""
+    if isinstance(node, Table):
+        return "a mapping"
+    if isinstance(node, Items):
+        return "a list"
+    try:
+        value = value_of(node)
+    except Unclear:
+        return "a number"
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return value_word(value)
+        case str():
+            return f"the text {shown(value)}"
+        case _:
+            return f"the number {value}"
+
+
+def value_word(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def unescaped(text: str) -> str:
+    """`$${` is how `${` is written where nothing is filled in."""
+    return text.replace("$${", "${")
+
+
+class Section:
+    """The mapping at `node`, called `name` in messages. `known` are the keys it may have; None
+    means that any key may stand there. `place` is where its key stands."""
+
+    def __init__(
+        self,
+        name: str,
+        node: Node,
+        problems: Problems,
+        known: Collection[str] | None,
+        place: Place | None = None,
+    ) -> None:
+        self.name = name
+        self.place = place or node.place
+        self.problems = problems
+        self.entries: dict[str, tuple[Scalar, Node]] = {}
+        if isinstance(node, Table):
+            self.entries = {key.text: (key, value) for key, value in node.entries}
+        elif not is_empty(node):
+            problems.add(node.place, f"{name or 'the file'} is {kind_of(node)}", "write a mapping")
+        if known is not None:
+            self._refuse_unknown(known)
+
+    def path(self, key: str) -> str:
+        return f"{self.name}.{plain(key)}" if self.name else plain(key)
+
+    def wrong(self, key: str, wrong: str, right: str) -> None:
+        """Note a problem with the value of `key`."""
+        self.problems.add(self.entries[key][1].place, f"{self.path(key)} {wrong}", right)
+
+    def require(self, *keys: str) -> None:
+        """Note each of `keys` that is missing."""
+        for key in keys:
+            if key not in self.entries:
+                self.problems.add(
+                    self.place, f"{self.name or 'the file'} has no {key}", f"add `{key}:`"
+                )
+
+    def section(self, key: str, known: Collection[str] | None) -> "Section | None":
+        """The mapping below `key`, None when the key is not there."""
+        if key not in self.entries:
+            return None
+        name, node = self.entries[key]
+        return Section(self.path(key), node, self.problems, known, name.place)
+
+    def text(self, key: str, default: Default, right: str) -> str | Default:
+        """A text that is not empty. `right` is what a message says to write."""
+        scalar = self._scalar(key, right)
+        if scalar is None:
+            return default
+        try:
+            value = value_of(scalar)
+        except Unclear:
+            value = 0.0
+        if isinstance(value, str) and value.strip():
+            return unescaped(value)
+        hint = right if value is None or isinstance(value, str) else f"{right}; quote a text"
+        self.wrong(key, f"is {kind_of(scalar)}", hint)
+        return default
+
+    def choice(self, key: str, choices: Collection[str]) -> str | None:
+        """One of `choices`, None when there is none of them."""
+        right = f"write {' or '.join(choices)}"
+        text = self.text(key, None, right)
+        if text is None or text in choices:
+            return text
+        self.wrong(key, f"is {shown(text)}", suggestion(text, choices) + right)
+        return None
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        scalar = self._scalar(key, "write true or false")
+        if scalar is None:
+            return default
+        if scalar.plain and isinstance(value := _CONSTANTS.get(scalar.text), bool):
+            return value
+        self.wrong(key, f"is {kind_of(scalar)}", "write true or false")
+        return default
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number from `low` to `high`."""
+        value = self._number(key, right := f"write a whole number from {low} to {high}")
+        if value is None:
+            return default
+        if isinstance(value, int) and low <= value <= high:
+            return value
+        self.wrong(key, f"is {value}", right)
+        return default
+
+    def ratio(self, key: str, default: float) -> float:
+        """A number above 0, at most 1."""
+        value = self._number(key, right := "write a share above 0 and at most 1, such as 0.05")
+        if value is None:
+            return default
+        if 0 < value <= 1:
+            return float(value)
+        self.wrong(key, f"is {value}", right)
+        return default
+
+    def duration(self, key: str, default: float, high: float, *, zero: bool = False) -> float:
+        """Seconds of a duration, at most `high`; 0 only where `zero`."""
+        most = f"at most {spoken(high)}"
+        scalar = self._scalar(key, right := f"write a duration such as 500ms, 30s or 10m, {most}")
+        if scalar is None:
+            return default
+        try:
+            value = seconds(scalar.text)
+        except InvalidInput:
+            self.wrong(key, f"is {kind_of(scalar)}", right)
+            return default
+        if (0 < value <= high) or (zero and value == 0):
+            return value
+        self.wrong(key, f"is {shown(scalar.text)}", right)
+        return default
+
+    def json(self, key: str) -> Value:
+        """The value of `key` as plain data."""
+        return self._json(self.path(key), self.entries[key][1])
+
+    def _json(self, name: str, node: Node) -> Value:
+        match node:
+            case Table():
+                return {
+                    unescaped(key.text): self._json(f"{name}.{plain(key.text)}", value)
+                    for key, value in node.entries
+                }
+            case Items():
+                return [self._json(f"{name}[{n}]", each) for n, each in enumerate(node.nodes)]
+        try:
+            value = value_of(node)
+        except Unclear as unclear:
+            self.problems.add(
+                node.place, f"{name}: {unclear}", "quote it for a text, or write the number plainly"
+            )
+            return None
+        return unescaped(value) if isinstance(value, str) else value
+
+    def _scalar(self, key: str, right: str) -> Scalar | None:
+        if key not in self.entries:
+            return None
+        node = self.entries[key][1]
+        if isinstance(node, Scalar):
+            return node
+        self.wrong(key, f"is {kind_of(node)}", right)
+        return None
+
+    def _number(self, key: str, right: str) -> int | float | None:
+        scalar = self._scalar(key, right)
+        if scalar is None:
+            return None
+        try:
+            value = value_of(scalar)
+        except Unclear as unclear:
+            self.wrong(key, f"is not clear: {unclear}", right)
+            return None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        self.wrong(key, f"is {kind_of(scalar)}", right)
+        return None
+
+    def _refuse_unknown(self, known: Collection[str]) -> None:
+        for text, (key, _) in self.entries.items():
+            if text not in known:
+                where = f"in {self.name}" if self.name else "at the top"
+                self.problems.add(
+                    key.place,
+                    f"unknown key {shown(text)} {where}",
+                    suggestion(text, known) + f"known are {', '.join(known)}",
+                )
+
+
+def is_empty(node: Node) -> bool:
+    """Whether nothing is written after the colon."""
+    return isinstance(node, Scalar) and node.plain and _CONSTANTS.get(node.text, 0) is None
+
+
+def suggestion(text: str, known: Collection[str]) -> str:
+    """`did you mean staging? ` or nothing."""
+    near = did_you_mean(text, known)
+    return f"did you mean {' or '.join(near)}? " if near else ""
