@@ -1,0 +1,1 @@
+"""The tests of Orchestrate; folders mirror src/orchestrate/."""

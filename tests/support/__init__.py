@@ -1,0 +1,1 @@
+"""What tests share: real parts, homes, snapshots, load. No test lives here."""
