@@ -13,7 +13,8 @@ from orchestrate.core.config.interpolate import refuse_misplaced
 from orchestrate.core.config.nodes import Node, Table, read
 from orchestrate.core.config.problems import Place, Problems
 from orchestrate.core.config.providers import PROVIDERS, canonical_provider
-from orchestrate.core.config.section import Section, is_empty
+from orchestrate.core.config.scalars import is_empty
+from orchestrate.core.config.section import Section
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import InvalidInput
 from orchestrate.core.names import check_name

@@ -11,7 +11,8 @@ from orchestrate.core.config.interpolate import fill, has_hole
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
-from orchestrate.core.config.section import YEAR_S, Section, Unclear, Value, kind_of, value_of
+from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
+from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
 from orchestrate.core.names import check_name

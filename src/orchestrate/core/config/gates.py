@@ -4,7 +4,8 @@ import re
 from itertools import pairwise
 
 from orchestrate.core.config.nodes import Items, Scalar, Table
-from orchestrate.core.config.section import YEAR_S, Section, Unclear, kind_of, value_of
+from orchestrate.core.config.scalars import Unclear, kind_of, value_of
+from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy, StrategyName
 
 STRATEGY_KEYS = ("type", "steps", "analyse", "batch", "bake", "keep_old", "drain")
@@ -26,14 +27,13 @@ _STEPS = "write rising percentages that end with 100, such as [10, 25, 50, 100]"
 
 def strategy_of(section: Section) -> Strategy:
     """The strategy of an environment: a name alone, or a mapping with its settings."""
-    if "strategy" not in section.entries:
-        return Strategy()
-    if not isinstance(section.entries["strategy"][1], Table):
+    usual = Strategy()
+    if "strategy" in section.entries and not isinstance(section.entries["strategy"][1], Table):
         return Strategy(type=_name(section, "strategy"))
     settings = section.section("strategy", STRATEGY_KEYS)
-    assert settings is not None
+    if settings is None:
+        return usual
     settings.require("type")
-    usual = Strategy()
     return Strategy(
         type=_name(settings, "type"),
         steps=_steps(settings, usual.steps),
