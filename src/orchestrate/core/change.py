@@ -16,12 +16,15 @@ from orchestrate.core.steps import (
 
 
 class Change(Model):
-    """From `old` (None at a first deployment) to `new`."""
+    """From `old` to `new`. `old` is None at a first deployment, and when `new` is live already and
+    only completed."""
 
     new: Ref
     new_replicas: int
     new_runs: bool = False
     """The new revision was kept running and only needs the traffic."""
+    new_is_live: bool = False
+    """The new revision serves already: undoing the change must not take it away."""
     old: Ref | None
     old_replicas: int = 0
     leftovers: tuple[Ref, ...] = ()
@@ -37,7 +40,9 @@ class Change(Model):
         )
         if self.new_runs:
             return (healthy,)
-        take_away = (self.drain(self.new), Stop(revision=self.new))
+        take_away: tuple[Step, ...] = ()
+        if not self.new_is_live:
+            take_away = (self.drain(self.new), Stop(revision=self.new))
         return (
             Start(revision=self.new, replicas=self.new_replicas, undo=take_away),
             healthy,
@@ -45,9 +50,8 @@ class Change(Model):
 
     def as_before(self) -> Route:
         """All traffic where it was before the change."""
-        if self.old is None:
-            return Route(shares=())
-        return Route(shares=(Share(revision=self.old, percent=100),))
+        before = self.new if self.new_is_live else self.old
+        return Route(shares=(Share(revision=before, percent=100),) if before else ())
 
     def route(self, percent: int) -> Route:
         """`percent` to the new revision, the rest to the old one, which is also the fallback."""

@@ -304,9 +304,12 @@ def known() -> dict[str, type[OrchestrateError]]:
 def from_dict(data: Mapping[str, object]) -> OrchestrateError:
     """The error that `as_dict` wrote. An unknown code gives a PermanentError with its words."""
     kind = known().get(str(data.get("code")), PermanentError)
-    why, fix = data.get("why"), data.get("fix")
+    why, fix, details = data.get("why"), data.get("fix"), data.get("details")
+    after = data.get("retry_after_s")
     return kind(
         str(data.get("message")),
         why=[str(x) for x in why] if isinstance(why, list) else (),
         fix=[str(x) for x in fix] if isinstance(fix, list) else (),
+        details=details if isinstance(details, dict) else None,
+        retry_after_s=float(after) if isinstance(after, int | float) else None,
     )

@@ -16,7 +16,7 @@ def check_version(version: str) -> str:
         return version
     raise VersionMalformed(
         f"{version[:60]!r} is not a version",
-        why=["a version is 1 to 128 letters, digits and . _ + -, and starts with a letter or digit"],
+        why=["a version is 1 to 128 of letters, digits and . _ + -, a letter or digit first"],
         fix=["give one such as 1.4.2, 2026-11-23.1 or a git tag"],
     )
 
@@ -27,7 +27,7 @@ def check_name(name: str, what: str = "environment") -> str:
         return name
     raise InvalidInput(
         f"{name[:60]!r} is not a name for an {what}",
-        why=["a name is 1 to 63 lower case letters, digits and -, and starts with a letter or digit"],
+        why=["a name is 1 to 63 of lower case letters, digits and -, a letter or digit first"],
         fix=["give one such as staging or eu-1"],
     )
 

@@ -173,6 +173,7 @@ def _change(
         new=target.ref,
         new_replicas=replicas,
         new_runs=len(alive) >= replicas,
+        new_is_live=live is not None and live.digest == target.digest,
         old=old,
         old_replicas=(here[old.key].wanted if old and old.key in here else 0) or before,
         leftovers=tuple(r.revision for r in observed.running if r.revision.key not in mine),
