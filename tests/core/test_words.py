@@ -68,7 +68,8 @@ def test_a_step_says_what_it_does(step: dict[str, object], title: str) -> None:
             "rollback_failed",
             "edge_failed",
             None,
-            "what production serves is not known, 1.4.2 could not be taken back: a person must look",
+            "what production serves is not known, 1.4.2 could not be taken back: "
+            "a person must look",
         ),
         (
             "failed",
