@@ -36,7 +36,7 @@ class Generator:
         self.tally = tally
         self._aim = aim
         self._loop = asyncio.get_running_loop()
-        self._idle: deque[Line | None] = deque([None] * aim.connections)  # None: not connected
+        self._idle: deque[Line | None] = deque([None] * aim.connections)  # None: never connected
         self._busy: set[Line] = set()
         self._dials: set[asyncio.Task[None]] = set()
         self._began = self._loop.time()
@@ -113,7 +113,7 @@ class Generator:
         status, version = (answer.status, answer.version) if answer else (0, "")
         self.tally.record(start_ns, time.monotonic_ns(), version, status, kind)
         self.tally.in_flight -= 1
-        self._idle.append(line if line and not line.closed else None)
+        self._idle.append(line)
         if self._stopping and self.tally.in_flight == 0:
             self._settled.set()
 
