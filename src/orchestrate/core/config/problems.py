@@ -17,7 +17,7 @@ class Problems:
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self._lines = text.splitlines() or [""]
+        self._lines = text.removesuffix("\n").split("\n")
         self._found: set[tuple[Place, str]] = set()
 
     def add(self, place: Place, wrong: str, right: str) -> None:
