@@ -163,10 +163,27 @@ def add_undo(session: Session, seq: int, keys: Sequence[str], undo: Sequence[Ste
     return first
 
 
+def replace_steps(session: Session, seq: int, keys: Sequence[str], new: Sequence[Step]) -> None:
+    """Put other steps in the place of steps none of which was begun."""
+    for row in steps(session, seq):
+        session.delete(row)
+    session.flush()
+    for position, (key, step) in enumerate(zip(keys, new, strict=True)):
+        session.add(_step(seq, position, key, step))
+
+
 def skip_waiting(session: Session, seq: int) -> None:
     """Mark the steps that were never begun."""
     for row in steps(session, seq):
         if row.state == StepState.WAITING.value:
+            row.state = StepState.SKIPPED.value
+            session.add(row)
+
+
+def skip_waiting_before(session: Session, seq: int, position: int) -> None:
+    """Mark the steps before `position` that were never begun."""
+    for row in steps(session, seq):
+        if row.position < position and row.state == StepState.WAITING.value:
             row.state = StepState.SKIPPED.value
             session.add(row)
 

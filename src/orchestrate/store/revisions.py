@@ -124,3 +124,9 @@ def make_live(session: Session, environment: EnvironmentRow, deployment: Deploym
     environment.live_since = now()
     session.add(row)
     session.add(environment)
+
+
+def ids_of_version(session: Session, version: str) -> list[int]:
+    """Revisions of a version, in any environment."""
+    statement = select(RevisionRow.id).where(col(RevisionRow.version) == version)
+    return [identity for identity in session.exec(statement) if identity is not None]

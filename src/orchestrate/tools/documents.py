@@ -19,6 +19,7 @@ def _rfc3339(moment: datetime) -> str:
 
 
 Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+Sign = Literal["+", "-", "~", "="]
 CheckResult = Literal["pass", "fail", "error", "skipped"]
 Health = Literal["healthy", "degraded", "down", "unknown"]
 
@@ -163,7 +164,7 @@ class FollowDocument(Document):
 
 
 class PlanChange(Document):
-    sign: Literal["+", "-", "~", "="]
+    sign: Sign
     what: str
     """`version`, `artifact`, `variable`, `config`, `health`, `replicas`."""
     name: str

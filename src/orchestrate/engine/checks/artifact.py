@@ -1,0 +1,24 @@
+"""Is the version's artifact there, and is it the one the plan was made with?"""
+
+from orchestrate.core.canonical import short
+from orchestrate.core.check import CheckResult
+from orchestrate.core.deployment import Kind
+from orchestrate.core.errors import OrchestrateError
+from orchestrate.engine.checks.subject import Subject
+
+NAME = "artifact"
+
+
+def check(subject: Subject) -> list[CheckResult]:
+    if subject.version is None:
+        return [CheckResult(NAME, "skipped", "no version was named")]
+    if subject.kind is not Kind.DEPLOY:
+        return [CheckResult(NAME, "skipped", "a rollback restores what was deployed before")]
+    try:
+        found = subject.site.provider.resolve(subject.version)
+    except OrchestrateError as error:
+        return [CheckResult(NAME, "fail", error.message, next(iter(error.fix), None))]
+    if subject.expected_artifact not in (None, found.digest):
+        text = f"{subject.version} is no longer what the plan was made with"
+        return [CheckResult(NAME, "fail", text, "look at the plan again: orchestrate deploy diff")]
+    return [CheckResult(NAME, "pass", f"{found.kind} found, pinned as {short(found.digest)}")]

@@ -1,0 +1,27 @@
+"""Is there room? New deployments are refused under a watermark, rollbacks never are."""
+
+import os
+import shutil
+
+from orchestrate.core.check import CheckResult
+from orchestrate.core.deployment import Kind
+from orchestrate.engine.checks.subject import Subject
+
+NAME = "disk"
+WATERMARK_MB = 256
+
+
+def watermark() -> int:
+    """Bytes that must stay free: ORCHESTRATE_MIN_FREE_MB, or 256 MB."""
+    return int(float(os.environ.get("ORCHESTRATE_MIN_FREE_MB", WATERMARK_MB)) * 1024 * 1024)
+
+
+def check(subject: Subject) -> list[CheckResult]:
+    free = shutil.disk_usage(subject.home).free
+    text = f"{free // 1024**2:,} MB free at {subject.home}"
+    if free >= watermark():
+        return [CheckResult(NAME, "pass", text)]
+    if subject.kind is Kind.ROLLBACK:
+        return [CheckResult(NAME, "skipped", f"{text}; a rollback is never refused for it")]
+    fix = f"free some space; at least {watermark() // 1024**2} MB are needed"
+    return [CheckResult(NAME, "fail", text, fix)]

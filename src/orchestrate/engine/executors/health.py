@@ -1,0 +1,119 @@
+"""Start a revision, and wait until its replicas are healthy."""
+
+from pydantic import JsonValue
+
+from orchestrate.core.errors import ExitedAtOnce, Unhealthy
+from orchestrate.core.protocols import Replica, Write
+from orchestrate.core.revision import Revision
+from orchestrate.core.steps import AwaitHealthy, Roll, Start, Step
+from orchestrate.engine.ask import ask
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed, since
+
+MOST_RESTARTS = 3
+"""A replica that was restarted so often before it was healthy will not become it."""
+
+
+def start(step: Step, scene: Scene, write: Write) -> None:
+    """Ask the provider for the replicas."""
+    assert isinstance(step, Start)
+    scene.provider.start(scene.revision(step.revision.key), step.replicas, write)
+
+
+def roll(step: Step, scene: Scene, write: Write) -> None:
+    """Ask the platform to replace the old replicas by itself."""
+    assert isinstance(step, Roll)
+    scene.provider.start(scene.revision(step.revision.key), step.replicas, write)
+
+
+def rolled(step: Step, scene: Scene, memory: Memory) -> Look:
+    assert isinstance(step, Roll)
+    waiting = AwaitHealthy(revision=step.revision, replicas=step.replicas, within_s=step.within_s)
+    return await_healthy(waiting, scene, memory)
+
+
+def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
+    """Done when every replica answered well `healthy_after` times in a row.
+
+    Raises ExitedAtOnce when a replica keeps ending, Unhealthy when the time is over.
+    """
+    assert isinstance(step, AwaitHealthy)
+    revision = scene.revision(step.revision.key)
+    replicas = [
+        r for r in scene.provider.observe().replicas(step.revision.key) if r.number < step.replicas
+    ]
+    _refuse_ended(step, scene, replicas)
+    streaks, problem = _ask_all(revision, replicas, memory)
+    need = revision.health.healthy_after
+    healthy = sum(1 for streak in streaks.values() if streak >= need)
+    if healthy >= step.replicas:
+        return Look(True, f"{healthy} of {step.replicas} healthy")
+    problem = problem or _last_problem(memory)
+    if elapsed(scene, memory) >= step.within_s:
+        raise failed(
+            Unhealthy,
+            f"{step.revision.version} did not become healthy within {step.within_s:g}s",
+            scene,
+            step.revision,
+            why=[problem or f"{len(replicas)} of {step.replicas} replicas run"],
+        )
+    return Look(
+        False,
+        f"{healthy} of {step.replicas} healthy" + (f"; {problem}" if problem else ""),
+        memory={
+            "since": since(scene, memory),
+            "streaks": {str(n): s for n, s in streaks.items()},
+            "problem": problem,
+        },
+        again_s=revision.health.interval_s,
+    )
+
+
+def _refuse_ended(step: AwaitHealthy, scene: Scene, replicas: list[Replica]) -> None:
+    for replica in replicas:
+        if replica.restarts < MOST_RESTARTS and not (
+            replica.state == "exited" and replica.reason == "gave up"
+        ):
+            continue
+        how = "" if replica.exit_code is None else f" with exit code {replica.exit_code}"
+        raise failed(
+            ExitedAtOnce,
+            f"{step.revision.version} ended{how} before it was healthy",
+            scene,
+            step.revision,
+            why=[
+                f"replica {replica.number} was started {replica.restarts + 1} times"
+                + (f": {replica.reason}" if replica.reason else "")
+            ],
+        )
+
+
+def _ask_all(
+    revision: Revision, replicas: list[Replica], memory: Memory
+) -> tuple[dict[int, int], str | None]:
+    """Good answers in a row by replica, and what was wrong with the last bad one."""
+    before = memory.get("streaks")
+    known: dict[str, JsonValue] = before if isinstance(before, dict) else {}
+    streaks: dict[int, int] = {}
+    problem = None
+    for replica in replicas:
+        if replica.state != "running":
+            problem = f"replica {replica.number} is {replica.state}" + (
+                f": {replica.reason}" if replica.reason else ""
+            )
+            continue
+        if replica.address is None:
+            # The platform's own word: it gives no address to ask.
+            streaks[replica.number] = revision.health.healthy_after
+            continue
+        answer = ask(replica.address, revision.health, revision.version)
+        earlier = known.get(str(replica.number), 0)
+        streak = int(earlier) if isinstance(earlier, int | float) else 0
+        streaks[replica.number] = 0 if answer.problem else streak + 1
+        if answer.problem:
+            problem = f"{answer.problem} (replica {replica.number})"
+    return streaks, problem
+
+
+def _last_problem(memory: Memory) -> str | None:
+    found = memory.get("problem")
+    return found if isinstance(found, str) else None

@@ -1,0 +1,64 @@
+"""What a look at a running step is given, and what it says."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from orchestrate.core.errors import OrchestrateError, StepFailed
+from orchestrate.core.protocols import Provider
+from orchestrate.core.revision import Ref, Revision
+from orchestrate.core.untrusted import clean
+
+Memory = Mapping[str, JsonValue]
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a step happens. `revision` finds a revision in full; `host` is the front door's name,
+    where the edge tells environments apart by it."""
+
+    provider: Provider
+    revision: Callable[[str], Revision]
+    host: str | None = None
+    clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a step stands."""
+
+    done: bool
+    text: str
+    memory: dict[str, JsonValue] = field(default_factory=dict)
+    data: dict[str, JsonValue] = field(default_factory=dict)
+    """Recorded with the deployment: `verdict`."""
+    again_s: float = 0.5
+    """When to look next."""
+
+
+def elapsed(scene: Scene, memory: Memory) -> float:
+    """Seconds since the first look at this step."""
+    since = memory.get("since")
+    return max(scene.clock() - float(since), 0.0) if isinstance(since, int | float) else 0.0
+
+
+def since(scene: Scene, memory: Memory) -> float:
+    """The time of the first look, to be remembered."""
+    found = memory.get("since")
+    return float(found) if isinstance(found, int | float) else scene.clock()
+
+
+def failed(
+    kind: type[StepFailed], message: str, scene: Scene, revision: Ref, *, why: list[str]
+) -> OrchestrateError:
+    """A failure of a revision, with the last lines it logged."""
+    lines = [
+        f"untrusted | {clean(line.text, limit=120)}"
+        for line in scene.provider.logs(revision, LOG_LINES)
+    ][-LOG_LINES:]
+    if lines:
+        why = [*why, "last lines of its log:", *lines]
+    return kind(message, why=why)

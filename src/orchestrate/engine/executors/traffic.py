@@ -1,0 +1,85 @@
+"""Divide the traffic, drain replicas and stop them."""
+
+from orchestrate.core.errors import EdgeFailed, StepFailed
+from orchestrate.core.protocols import Replica, Write
+from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, since
+
+STOP_WITHIN_S = 300.0
+
+
+def route(step: Step, scene: Scene, write: Write) -> None:
+    assert isinstance(step, Route)
+    scene.provider.route(step.shares, step.fallback, write)
+
+
+def routed(step: Step, scene: Scene, memory: Memory) -> Look:
+    """Done when the split that was asked for is the one that is observed."""
+    assert isinstance(step, Route)
+    seen = scene.provider.observe()
+    wanted = {s.revision.key: s.percent for s in step.shares if s.percent}
+    found = {s.revision.key: s.percent for s in seen.shares if s.percent}
+    if found != wanted:
+        raise EdgeFailed(
+            "the traffic is not divided as asked",
+            why=[f"asked for {wanted}, observed {found}"],
+        )
+    if not step.shares:
+        return Look(True, "nothing is served")
+    parts = [f"{s.percent}% on {s.revision.version}" for s in step.shares if s.percent]
+    return Look(True, ", ".join(reversed(parts)))
+
+
+def switch(step: Step, scene: Scene, write: Write) -> None:
+    assert isinstance(step, Switch)
+    scene.provider.route([Share(revision=step.to, percent=100)], step.fallback, write)
+
+
+def switched(step: Step, scene: Scene, memory: Memory) -> Look:
+    assert isinstance(step, Switch)
+    as_route = Route(shares=(Share(revision=step.to, percent=100),))
+    return routed(as_route, scene, memory)
+
+
+def drained(step: Step, scene: Scene, memory: Memory) -> Look:
+    """Done when no connection is open at the replicas, or the time is over."""
+    assert isinstance(step, Drain)
+    replicas = _alive(scene, step.revision.key, step.beyond)
+    open_ones = sum(r.connections or 0 for r in replicas)
+    if open_ones == 0:
+        return Look(True, "no connection is open")
+    if elapsed(scene, memory) >= step.within_s:
+        # Not a failure: stopping is graceful, and lets what is in flight finish.
+        return Look(True, f"{open_ones} still open after {step.within_s:g}s")
+    return Look(False, f"{open_ones} open", memory={"since": since(scene, memory)}, again_s=0.2)
+
+
+def stop(step: Step, scene: Scene, write: Write) -> None:
+    """Ask for fewer replicas, or none. A stop that is due later is left to its time."""
+    assert isinstance(step, Stop)
+    if step.after_s > 0:
+        return
+    if step.keep > 0:
+        scene.provider.scale(step.revision, step.keep, write)
+    else:
+        scene.provider.stop(step.revision, write)
+
+
+def stopped(step: Step, scene: Scene, memory: Memory) -> Look:
+    assert isinstance(step, Stop)
+    if step.after_s > 0:
+        return Look(True, "kept for a rollback")
+    left = _alive(scene, step.revision.key, step.keep)
+    if not left:
+        return Look(True, "stopped")
+    if elapsed(scene, memory) >= STOP_WITHIN_S:
+        raise StepFailed(
+            f"{step.revision.version} did not stop within {STOP_WITHIN_S:g}s",
+            why=[f"replica {r.number} is {r.state}" for r in left],
+        )
+    return Look(False, f"{len(left)} stopping", memory={"since": since(scene, memory)}, again_s=0.1)
+
+
+def _alive(scene: Scene, key: str, beyond: int) -> list[Replica]:
+    replicas = scene.provider.observe().replicas(key)
+    return [r for r in replicas if r.number >= beyond and r.state != "exited"]

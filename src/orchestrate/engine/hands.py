@@ -1,0 +1,184 @@
+"""The hands of a deployment: its steps' effects on the world, each answered as JSON.
+
+At-least-once: any of these may run twice after a crash, so each observes first or is idempotent
+on the write's key.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import JsonValue, TypeAdapter
+
+from orchestrate.core.errors import OrchestrateError, StepFailed, TemporaryError
+from orchestrate.core.plan import Plan
+from orchestrate.core.protocols import Write
+from orchestrate.core.revision import Revision
+from orchestrate.core.steps import Step
+from orchestrate.engine.checks import artifact, disk, reachable, run
+from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.executors import executor
+from orchestrate.engine.executors.look import Look, Scene
+from orchestrate.engine.journal import Order
+from orchestrate.engine.site import Site, revision_of, site_of
+from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.database import Store
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, JsonValue]
+GATES = (artifact.check, reachable.check, disk.check)
+"""The checks that stop a deployment at its start."""
+
+
+class WorldlyHands:
+    """The effects, through the environment's provider."""
+
+    def __init__(
+        self, store: Store, home: Path, lease: str, changed: Callable[[int], None]
+    ) -> None:
+        self._store = store
+        self._home = home
+        self._lease = lease
+        self._changed = changed
+
+    def validate(self, order: Order, seq: int) -> Json:
+        """Ask the gates once more: the plan may have been made a while ago."""
+        plan = Plan.model_validate(order["plan"])
+        with self._store.session() as session:
+            row = deployments.get(session, seq)
+            target = revisions.as_revision(revisions.get(session, row.to_revision_id))
+        subject = Subject(
+            site=self._site(order),
+            home=self._home,
+            kind=plan.kind,
+            version=target.version,
+            expected_artifact=target.artifact.digest,
+        )
+        bad = [r for r in run(subject, GATES) if r.blocks]
+        if not bad:
+            return {}
+        error = StepFailed(
+            f"{target.version} cannot be deployed: {bad[0].text}",
+            why=[f"{r.name}: {r.text}" for r in bad],
+            fix=[r.fix for r in bad if r.fix],
+        )
+        return _answer(error)
+
+    def act(self, order: Order, step: Step, number: int, key: str) -> Json:
+        """Send the step's write."""
+        act = executor(step).act
+        if act is None:
+            return {}
+        try:
+            act(step, self._scene(order), Write(number=number, key=key, lease=self._lease))
+        except Exception as error:
+            return _answer(_told(error))
+        return {}
+
+    def look(self, order: Order, step: Step, memory: Json) -> Json:
+        """Ask how the step stands."""
+        look = executor(step).look
+        if look is None:
+            return _say(Look(True, _done_text(step)))
+        scene = self._scene(order)
+        if "since" not in memory:
+            memory = {**memory, "since": scene.clock()}
+        try:
+            return _say(look(step, scene, memory))
+        except Exception as error:
+            return _answer(_told(error))
+
+    def observe(self, order: Order) -> Json:
+        """What serves now, by version."""
+        try:
+            seen = self._site(order).provider.observe()
+        except OrchestrateError as error:
+            log.warning("what serves could not be observed: %s", error.message)
+            return {}
+        weights: dict[str, JsonValue] = {}
+        for share in seen.shares:
+            if share.percent:
+                weights[share.revision.version] = share.percent
+        whole = [version for version, percent in weights.items() if percent == 100]
+        return {
+            "serving": {
+                "version": whole[0] if whole else None,
+                "observed_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "weights_percent": weights,
+            }
+        }
+
+    def count(self, order: Order) -> Json:
+        """Requests so far by revision: total, failed, not answered by any replica."""
+        try:
+            counts = self._site(order).provider.requests()
+        except OrchestrateError as error:
+            log.warning("requests could not be counted: %s", error.message)
+            return {}
+        lost = ("502", "503", "504")
+        return {
+            key: [c.total, c.failed, sum(c.codes.get(code, 0) for code in lost)]
+            for key, c in counts.items()
+        }
+
+    def now(self) -> float:
+        return time.time()
+
+    def changed(self, seq: int) -> None:
+        self._changed(seq)
+
+    def _site(self, order: Order) -> Site:
+        with self._store.session() as session:
+            row = environments.get(session, order["environment_id"])
+            return site_of(row, self._home)
+
+    def _scene(self, order: Order) -> Scene:
+        site = self._site(order)
+
+        def find(key: str) -> Revision:
+            with self._store.session() as session:
+                found = revision_of(session, site.id, key)
+            if found is None:
+                raise StepFailed(f"revision {key} is not recorded", why=["the store lost it"])
+            return found
+
+        host = urlsplit(site.environment.url).netloc if site.environment.url else None
+        return Scene(provider=site.provider, revision=find, host=host)
+
+
+def _say(look: Look) -> Json:
+    answer = {
+        "done": look.done,
+        "text": look.text,
+        "memory": look.memory,
+        "data": look.data,
+        "again_s": look.again_s,
+    }
+    return TypeAdapter(Json).validate_python(answer)
+
+
+def _answer(error: OrchestrateError) -> Json:
+    return {"error": TypeAdapter(JsonValue).validate_python(error.as_dict())}
+
+
+def _told(error: Exception) -> OrchestrateError:
+    """Our own errors as they are; an unexpected one is logged and named."""
+    if isinstance(error, OrchestrateError):
+        return error
+    log.error("a step broke off", exc_info=error)
+    if isinstance(error, ConnectionError | TimeoutError):
+        return TemporaryError(f"the provider did not answer: {type(error).__name__}")
+    return StepFailed(
+        "a step broke off unexpectedly",
+        why=[f"{type(error).__name__}; the service's log has the trace"],
+        fix=["orchestrate doctor"],
+    )
+
+
+def _done_text(step: Step) -> str:
+    replicas = getattr(step, "replicas", None)
+    return f"{replicas} asked for" if replicas is not None else "done"

@@ -1,0 +1,193 @@
+"""What a deployment's workflow writes: each function is one transaction's worth of rows.
+
+They return plain JSON, because what they return is journalled.
+"""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from pydantic import JsonValue
+from sqlmodel import Session
+
+from orchestrate.core.deployment import Kind, Phase, StepState
+from orchestrate.core.plan import Plan, keeps, step_keys
+from orchestrate.core.steps import undo_of
+from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.tables import DeploymentRow, now
+
+
+class Order(TypedDict):
+    """What the workflow needs to know of its deployment."""
+
+    environment_id: int
+    plan: dict[str, JsonValue]
+    deadline: float
+    taken: float
+
+
+class Outcome(TypedDict):
+    """How a deployment ended."""
+
+    phase: str
+    result: str | None
+    error: dict[str, JsonValue] | None
+    serving: dict[str, JsonValue] | None
+    requests: dict[str, JsonValue] | None
+    quarantine: bool
+
+
+def open_order(session: Session, seq: int) -> Order:
+    """Move to validating, and hand out the order."""
+    row = deployments.get(session, seq)
+    if row.phase == Phase.PENDING.value:
+        deployments.set_phase(session, row, Phase.VALIDATING)
+    taken = row.taken_at or now()
+    deadline = row.deadline_at or taken + timedelta(seconds=row.timeout_s)
+    return Order(
+        environment_id=row.environment_id,
+        plan=row.plan,
+        deadline=deadline.timestamp(),
+        taken=taken.timestamp(),
+    )
+
+
+def begin(session: Session, seq: int, position: int, phase: Phase | None, writes: bool) -> int:
+    """Begin a step: its undo is already recorded with it, its write number is journalled now.
+
+    Returns the write number, 0 for a step that writes nothing.
+    """
+    deployment = deployments.get(session, seq)
+    if phase is not None:
+        deployments.set_phase(session, deployment, phase)
+    number = environments.next_write(session, deployment.environment_id) if writes else 0
+    row = deployments.step_at(session, seq, position)
+    deployments.begin_step(session, row, number or None)
+    return number
+
+
+def note(session: Session, seq: int, position: int, text: str, data: dict[str, JsonValue]) -> None:
+    """How a running step stands."""
+    deployments.note_step(session, deployments.step_at(session, seq, position), text)
+    _keep_verdict(session, seq, data)
+
+
+def end(
+    session: Session,
+    seq: int,
+    position: int,
+    state: StepState,
+    text: str,
+    data: dict[str, JsonValue],
+) -> None:
+    """End a step."""
+    deployments.end_step(session, deployments.step_at(session, seq, position), state, text)
+    _keep_verdict(session, seq, data)
+
+
+def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
+    row = deployments.get(session, seq)
+    row.paused = paused
+    session.add(row)
+    deployments.tell(session, seq, "deploy", "paused" if paused else "resumed", f"by {by}")
+
+
+def say(session: Session, seq: int, state: str, text: str) -> None:
+    deployments.tell(session, seq, "deploy", state, text)
+
+
+def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list[int]:
+    """Record the steps that take back what was begun; returns their positions.
+
+    An empty list means that nothing had been changed.
+    """
+    row = deployments.get(session, seq)
+    rows = deployments.steps(session, seq)
+    already = [step.position for step in rows if step.undoing]
+    if already:
+        return already
+    plan = Plan.model_validate(row.plan)
+    begun = [
+        step
+        for step, record in zip(plan.steps, rows, strict=True)
+        if record.state not in (StepState.WAITING.value, StepState.SKIPPED.value)
+    ]
+    undo = undo_of(tuple(begun))
+    if cancelled:
+        deployments.set_phase(session, row, Phase.CANCELLING)
+    deployments.tell(session, seq, "deploy", "failing", reason)
+    if not undo:
+        return []
+    deployments.set_phase(session, row, Phase.ROLLING_BACK)
+    keys = [f"undo-{key}" for key in step_keys(undo)]
+    first = deployments.add_undo(session, seq, keys, undo)
+    deployments.skip_waiting_before(session, seq, first)
+    return list(range(first, first + len(undo)))
+
+
+def close(session: Session, seq: int, outcome: Outcome) -> None:
+    """End the deployment: phase, result, what serves, and what the environment runs from now on."""
+    row = deployments.get(session, seq)
+    row.result = outcome["result"]
+    row.error = outcome["error"]
+    row.serving = outcome["serving"]
+    row.requests = outcome["requests"]
+    phase = Phase(outcome["phase"])
+    if phase is Phase.SUCCEEDED:
+        _succeed(session, row)
+    else:
+        deployments.skip_waiting(session, seq)
+        if phase is Phase.ROLLED_BACK:
+            _mark_undone(session, seq)
+    if outcome["quarantine"]:
+        revisions.quarantine(session, revisions.get(session, row.to_revision_id))
+        row.quarantined = True
+    deployments.set_phase(session, row, phase)
+    text = str(outcome["error"]["message"]) if outcome["error"] else ""
+    took = (now() - (row.taken_at or row.created_at)).total_seconds()
+    deployments.tell(session, seq, "deploy", phase.value, text, round(took, 3))
+
+
+def step_body(session: Session, seq: int, position: int) -> dict[str, JsonValue]:
+    """A step as it was recorded."""
+    return deployments.step_at(session, seq, position).body
+
+
+def _succeed(session: Session, row: DeploymentRow) -> None:
+    environment = environments.get(session, row.environment_id)
+    plan = Plan.model_validate(row.plan)
+    if row.kind == Kind.RETIRE.value:
+        environment.kept_revision_id = environment.kept_until = None
+        session.add(environment)
+        return
+    if row.kind == Kind.ROLLBACK.value and row.quarantine and row.from_revision_id:
+        revisions.quarantine(session, revisions.get(session, row.from_revision_id))
+    _link_undone(session, row)
+    revisions.make_live(session, environment, row)
+    keep_s = keeps(plan)
+    environment.kept_revision_id = row.from_revision_id if keep_s else None
+    environment.kept_until = now() + timedelta(seconds=keep_s) if keep_s else None
+    session.add(environment)
+
+
+def _link_undone(session: Session, row: DeploymentRow) -> None:
+    """A rollback and the deployment it undoes know each other."""
+    if row.undoes is None:
+        return
+    undone = deployments.get(session, row.undoes)
+    undone.undone_by = row.seq
+    session.add(undone)
+
+
+def _mark_undone(session: Session, seq: int) -> None:
+    for step in deployments.steps(session, seq):
+        if not step.undoing and step.state == StepState.DONE.value:
+            step.state = StepState.UNDONE.value
+            session.add(step)
+
+
+def _keep_verdict(session: Session, seq: int, data: dict[str, JsonValue]) -> None:
+    verdict = data.get("verdict")
+    if isinstance(verdict, dict):
+        row = deployments.get(session, seq)
+        row.verdict = verdict
+        session.add(row)

@@ -1,0 +1,156 @@
+"""Making a plan from records and what is observed: the reading half of a deployment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlmodel import Session
+
+from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import (
+    NoRollbackTarget,
+    NotRestorable,
+    Quarantined,
+)
+from orchestrate.core.names import check_version, did_you_mean
+from orchestrate.core.plan import Plan, make_plan
+from orchestrate.core.protocols import LiveState, Restorable
+from orchestrate.core.revision import Revision, snapshot
+from orchestrate.engine.site import Site, site_of
+from orchestrate.store import revisions
+from orchestrate.store.tables import EnvironmentRow, RevisionRow
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan with what it was made from."""
+
+    row: EnvironmentRow
+    site: Site
+    plan: Plan
+    target: Revision
+    replicas: int
+    live: RevisionRow | None
+    observed: LiveState
+    restorable: Restorable | None
+    """For a rollback: what could be found of the target."""
+
+
+def draft_deployment(
+    session: Session,
+    home: Path,
+    row: EnvironmentRow,
+    version: str,
+    strategy: StrategyName | None = None,
+    force: bool = False,
+) -> Draft:
+    """The plan to deploy `version`.
+
+    Raises VersionMalformed, ArtifactMissing, StrategyUnsupported, Quarantined, and what the
+    provider raises for a config it cannot use.
+    """
+    site = site_of(row, home)
+    artifact = site.provider.resolve(check_version(version))
+    target = snapshot(site.environment, version, artifact)
+    if not force:
+        _refuse_quarantined(session, row, target)
+    return _draft(session, home, row, site, Kind.DEPLOY, target, strategy)
+
+
+def draft_rollback(
+    session: Session,
+    home: Path,
+    row: EnvironmentRow,
+    version: str | None = None,
+    force: bool = False,
+) -> Draft:
+    """The plan to return to the last verified revision, or to the newest one of `version`.
+
+    Raises NoRollbackTarget, NotRestorable, Quarantined.
+    """
+    found = _rollback_row(session, row, version)
+    target = revisions.as_revision(found)
+    if not force and found.state == "quarantined":
+        _refuse_quarantined(session, row, target)
+    site = site_of(row, home, target)
+    restorable = site.provider.restorable(target)
+    if not restorable.ok:
+        raise NotRestorable(
+            f"{target.version} (r{found.id}) cannot be restored in {row.name}",
+            why=list(restorable.lost) or ["its artifact is gone"],
+            fix=[f"orchestrate deploy --env {row.name} --version VERSION"],
+        )
+    return _draft(session, home, row, site, Kind.ROLLBACK, target, None, restorable)
+
+
+def redraft(session: Session, home: Path, row: EnvironmentRow, plan: Plan, force: bool) -> Draft:
+    """The same request, planned again as things are now."""
+    version = plan.new.version if plan.new else ""
+    if plan.kind is Kind.ROLLBACK:
+        return draft_rollback(session, home, row, version, force)
+    return draft_deployment(session, home, row, version, plan.strategy, force)
+
+
+def _draft(
+    session: Session,
+    home: Path,
+    row: EnvironmentRow,
+    site: Site,
+    kind: Kind,
+    target: Revision,
+    strategy: StrategyName | None,
+    restorable: Restorable | None = None,
+) -> Draft:
+    live = revisions.live(session, row)
+    observed = site.provider.observe()
+    replicas = site.provider.replicas()
+    plan = make_plan(
+        site.environment,
+        kind=kind,
+        target=target,
+        live=revisions.as_revision(live) if live else None,
+        observed=observed,
+        capabilities=site.provider.capabilities,
+        replicas=replicas,
+        live_replicas=live.replicas if live else 0,
+        strategy=strategy,
+    )
+    return Draft(row, site, plan, target, replicas, live, observed, restorable)
+
+
+def _rollback_row(session: Session, row: EnvironmentRow, version: str | None) -> RevisionRow:
+    if version is None:
+        found = revisions.rollback_target(session, row)
+        if found is not None:
+            return found
+        raise NoRollbackTarget(
+            f"{row.name} has no verified revision to go back to",
+            why=["a rollback restores a revision that was verified here before the live one"],
+            fix=[f"orchestrate deploy history --env {row.name}"],
+        )
+    found = revisions.newest_of_version(session, row, check_version(version))
+    if found is not None and found.verified_at is not None:
+        return found
+    known = revisions.versions(session, row)
+    meant = did_you_mean(version, known)
+    raise NoRollbackTarget(
+        f"{version} was never verified in {row.name}",
+        why=[f"verified here: {', '.join(known[:8]) or 'nothing yet'}"],
+        fix=[f"orchestrate deploy rollback --env {row.name} --version {meant[0]}"]
+        if meant
+        else [f"orchestrate deploy --env {row.name} --version {version}"],
+    )
+
+
+def _refuse_quarantined(session: Session, row: EnvironmentRow, target: Revision) -> None:
+    bad = [r for r in revisions.quarantined(session, row) if r.digest == target.digest]
+    if bad:
+        raise Quarantined(
+            f"{target.version} is quarantined in {row.name}",
+            why=[f"r{bad[0].id} was taken back by itself, or a person said so"],
+            fix=[
+                "deploy a revision with a fix; a changed artifact or config is a new revision",
+                f"or orchestrate deploy --env {row.name} --version {target.version}"
+                ' --force --reason "..."',
+            ],
+        )

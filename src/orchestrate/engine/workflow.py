@@ -1,0 +1,343 @@
+"""One deployment, carried out: the workflow that survives being killed anywhere.
+
+Everything here is deterministic. Time, the provider and the store are only touched through
+`durable.step` and `durable.record`, whose answers are journalled, so that a replay after a crash
+takes the same turns and goes on where it was. The undo of a step is recorded before the step
+begins; failure undoes in reverse; cancel, pause and promote are messages.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from pydantic import JsonValue, TypeAdapter
+from sqlmodel import Session
+
+from orchestrate.core.deployment import Action, Kind, Phase, StepState
+from orchestrate.core.errors import (
+    AnalysisAbort,
+    Cancelled,
+    DeadlineExceeded,
+    ExitedAtOnce,
+    FencedOut,
+    OrchestrateError,
+    TemporaryError,
+    Unhealthy,
+    VerificationFailed,
+    from_dict,
+)
+from orchestrate.core.plan import Plan
+from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_something
+from orchestrate.engine import journal
+from orchestrate.engine.durable import Durable
+from orchestrate.engine.journal import Order, Outcome
+
+log = logging.getLogger(__name__)
+
+RELEASE_AT_FAULT = (Unhealthy, ExitedAtOnce, AnalysisAbort, VerificationFailed)
+"""Failures that quarantine the revision. A full disk or a taken port says nothing about it."""
+ATTEMPTS = 4
+FIRST_PAUSE_S = 0.5
+
+Json = dict[str, JsonValue]
+T = TypeVar("T")
+
+
+class Hands(Protocol):
+    """What the workflow's steps do in the world. Each answers JSON: `{"error": {...}}` or facts."""
+
+    def validate(self, order: Order, seq: int) -> Json: ...
+
+    def act(self, order: Order, step: Step, number: int, key: str) -> Json: ...
+
+    def look(self, order: Order, step: Step, memory: Json) -> Json: ...
+
+    def observe(self, order: Order) -> Json: ...
+
+    def count(self, order: Order) -> Json: ...
+
+    def now(self) -> float: ...
+
+    def changed(self, seq: int) -> None: ...
+
+
+class Run:
+    """One run of one deployment's workflow."""
+
+    def __init__(self, durable: Durable, hands: Hands, seq: int) -> None:
+        self._durable = durable
+        self._hands = hands
+        self._seq = seq
+        self._promoted = False
+        self._paused = False
+
+    def carry_out(self, undo_only: bool = False) -> str:
+        """Do all steps, or undo what was begun. Returns the phase it ended in."""
+        order = self._record("open", lambda s: dict(journal.open_order(s, self._seq)))
+        self._order: Order = TypeAdapter(Order).validate_python(order)
+        plan = Plan.model_validate(self._order["plan"])
+        before: Json = {}
+        try:
+            if undo_only:
+                raise OrchestrateError("an earlier attempt to carry it out broke off")
+            if plan.kind is Kind.DEPLOY:
+                self._validate()
+            before = self._durable.step("count", lambda: self._hands.count(self._order))
+            self._do(plan)
+            return self._close(Phase.SUCCEEDED, None, before)
+        except FencedOut as error:
+            return self._close(Phase.FAILED, error, before, moved_on=True)
+        except OrchestrateError as error:
+            return self._take_back(error, before)
+        except Exception as error:
+            log.exception("deployment d%s broke off", self._seq)
+            return self._take_back(_unexpected(error), before)
+
+    # -- forward
+
+    def _validate(self) -> None:
+        answer = self._durable.step(
+            "validate", lambda: self._hands.validate(self._order, self._seq)
+        )
+        _raise_from(answer)
+
+    def _do(self, plan: Plan) -> None:
+        phase = Phase.DEPLOYING
+        for position, step in enumerate(plan.steps):
+            if position > 0:
+                self._heed(0)
+            if isinstance(step, Verify) and step.percent > 0:
+                phase = Phase.VERIFYING
+            self._carry_out_step(position, step, phase)
+
+    def _carry_out_step(self, position: int, step: Step, phase: Phase) -> None:
+        """Begin, act, wait until it is done, end."""
+        self._promoted = False
+        try:
+            number = self._begin(position, step, phase)
+            if number:
+                self._act(step, number, position)
+            text, data = self._wait(position, step, heeding=True)
+        except OrchestrateError as error:
+            self._end(position, StepState.FAILED, error.message, {})
+            raise
+        self._end(position, StepState.DONE, text, data)
+
+    def _begin(self, position: int, step: Step, phase: Phase | None) -> int:
+        writes = changes_something(step) and not (isinstance(step, Stop) and step.after_s > 0)
+        return self._record("begin", lambda s: journal.begin(s, self._seq, position, phase, writes))
+
+    def _act(self, step: Step, number: int, position: int) -> None:
+        """Send the write, again after a temporary failure: its key and number stay the same."""
+        key = f"d{self._seq}/{position}/{step.kind}"
+        pause = FIRST_PAUSE_S
+        for attempt in range(ATTEMPTS):
+            answer = self._durable.step(
+                "act", lambda: self._hands.act(self._order, step, number, key)
+            )
+            error = _error_in(answer)
+            if error is None:
+                return
+            if not isinstance(error, TemporaryError) or attempt == ATTEMPTS - 1:
+                raise error
+            self._durable.receive(error.retry_after_s or pause)
+            pause *= 2
+
+    def _wait(self, position: int, step: Step, heeding: bool) -> tuple[str, Json]:
+        """Look until the step is done; between looks heed messages and the deadline."""
+        memory: Json = {}
+        said = ""
+        while True:
+            answer = self._look(step, memory)
+            _raise_from(answer)
+            text = str(answer["text"])
+            data = answer["data"] if isinstance(answer["data"], dict) else {}
+            if answer["done"]:
+                return text, data
+            if self._promoted and isinstance(step, Analyse | Bake):
+                return f"promoted: {text}", data
+            if text != said:
+                said = text
+                self._record("note", _noter(self._seq, position, text, data))
+            memory = answer["memory"] if isinstance(answer["memory"], dict) else {}
+            again = answer["again_s"]
+            pause = float(again) if isinstance(again, int | float) else 0.5
+            if heeding:
+                self._heed(pause)
+            else:
+                self._durable.receive(pause)
+
+    def _look(self, step: Step, memory: Json) -> Json:
+        return self._durable.step("look", lambda: self._hands.look(self._order, step, memory))
+
+    # -- messages
+
+    def _heed(self, timeout_s: float) -> None:
+        """Take messages for `timeout_s` seconds; longer while paused. Raises to end the run."""
+        message = self._durable.receive(timeout_s)
+        while True:
+            if message is not None:
+                self._obey(message)
+            self._watch_the_clock()
+            if not self._paused:
+                return
+            message = self._durable.receive(5.0)
+
+    def _obey(self, message: Json) -> None:
+        by = str(message.get("by"))
+        match message.get("action"):
+            case Action.CANCEL.value:
+                reason = message.get("reason")
+                raise Cancelled(f"cancelled by {by}" + (f": {reason}" if reason else ""))
+            case Action.PAUSE.value:
+                self._pause(True, by)
+            case Action.RESUME.value:
+                self._pause(False, by)
+            case Action.PROMOTE.value:
+                self._promoted = True
+                self._pause(False, by)
+                text = f"by {by}" + (f": {message['reason']}" if message.get("reason") else "")
+                self._record("promoted", lambda s: journal.say(s, self._seq, "promoted", text))
+
+    def _pause(self, paused: bool, by: str) -> None:
+        if paused != self._paused:
+            self._paused = paused
+            self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by))
+
+    def _watch_the_clock(self) -> None:
+        if self._durable.step("clock", self._hands.now) > self._order["deadline"]:
+            limit = self._order["deadline"] - self._order["taken"]
+            raise DeadlineExceeded(
+                f"not done within {limit:g}s",
+                why=["the deadline counts from when it took the environment"],
+                fix=["give it longer: --timeout, or `timeout` of the environment"],
+            )
+
+    # -- backward
+
+    def _take_back(self, error: OrchestrateError, before: Json) -> str:
+        """Undo what was begun, last first, and end."""
+        cancelled = isinstance(error, Cancelled)
+        positions = self._record(
+            "undo", lambda s: journal.begin_undo(s, self._seq, error.message, cancelled)
+        )
+        if not positions:
+            return self._close(Phase.CANCELLED if cancelled else Phase.FAILED, error, before)
+        try:
+            for position in positions:
+                self._undo_step(position)
+        except OrchestrateError as second:
+            return self._close(Phase.ROLLBACK_FAILED, _both(error, second), before)
+        except Exception as second:
+            log.exception("undoing deployment d%s broke off", self._seq)
+            return self._close(Phase.ROLLBACK_FAILED, _both(error, _unexpected(second)), before)
+        return self._close(Phase.ROLLED_BACK, error, before)
+
+    def _undo_step(self, position: int) -> None:
+        """One undo step; a failure is tried again a few times, since what serves depends on it."""
+        step = self._recorded_step(position)
+        number = self._begin(position, step, None)
+        pause = FIRST_PAUSE_S
+        for attempt in range(ATTEMPTS):
+            try:
+                if number:
+                    self._act(step, number, position)
+                text, data = self._wait(position, step, heeding=False)
+                self._end(position, StepState.DONE, text, data)
+                return
+            except OrchestrateError as error:
+                if attempt == ATTEMPTS - 1 or isinstance(error, FencedOut):
+                    self._end(position, StepState.FAILED, error.message, {})
+                    raise
+            self._durable.receive(pause)
+            pause *= 2
+
+    def _recorded_step(self, position: int) -> Step:
+        body = self._record("recorded", lambda s: journal.step_body(s, self._seq, position))
+        step: Step = TypeAdapter(Step).validate_python(body)
+        return step
+
+    # -- the end
+
+    def _close(
+        self, phase: Phase, error: OrchestrateError | None, before: Json, moved_on: bool = False
+    ) -> str:
+        seen = self._durable.step("observe", lambda: self._hands.observe(self._order))
+        after = self._durable.step("count", lambda: self._hands.count(self._order))
+        serving = seen.get("serving")
+        outcome = Outcome(
+            phase=phase.value,
+            result=error.code if error else None,
+            error=TypeAdapter(Json).validate_python(error.as_dict()) if error else None,
+            serving=serving if isinstance(serving, dict) else None,
+            requests=_requests(self._order, before, after),
+            quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on,
+        )
+        self._record("close", lambda s: journal.close(s, self._seq, outcome))
+        return phase.value
+
+    def _end(self, position: int, state: StepState, text: str, data: Json) -> None:
+        self._record("end", lambda s: journal.end(s, self._seq, position, state, text, data))
+
+    def _record(self, name: str, write: Callable[[Session], T]) -> T:
+        answer = self._durable.record(name, write)
+        self._hands.changed(self._seq)
+        return answer
+
+
+def _noter(seq: int, position: int, text: str, data: Json) -> Callable[[Session], None]:
+    return lambda session: journal.note(session, seq, position, text, data)
+
+
+def _error_in(answer: Json) -> OrchestrateError | None:
+    error = answer.get("error")
+    return from_dict(error) if isinstance(error, dict) else None
+
+
+def _raise_from(answer: Json) -> None:
+    error = _error_in(answer)
+    if error is not None:
+        raise error
+
+
+def _unexpected(error: Exception) -> OrchestrateError:
+    return OrchestrateError(
+        "an unexpected error ended the deployment",
+        why=[f"{type(error).__name__}; the service's log has the trace"],
+        fix=["orchestrate doctor"],
+    )
+
+
+def _both(first: OrchestrateError, second: OrchestrateError) -> OrchestrateError:
+    """The first failure, and what went wrong while it was being undone."""
+    joined = type(first)(
+        first.message,
+        why=[*first.why, f"and taking it back failed: {second.message}", *second.why],
+        fix=["look at what serves now: orchestrate deploy status", *second.fix],
+    )
+    return joined
+
+
+def _requests(order: Order, before: Json, after: Json) -> Json | None:
+    """Requests during the change: totals, lost, and what the new revision saw."""
+    if not after:
+        return None
+    new = Plan.model_validate(order["plan"]).new
+    total = lost = seen = failed = 0
+    for key, value in after.items():
+        now, then = _numbers(value), _numbers(before.get(key))
+        if now[0] < then[0]:
+            then = (0, 0, 0)  # the counters began again
+        total += now[0] - then[0]
+        lost += now[2] - then[2]
+        if new is not None and key == new.key:
+            seen, failed = now[0] - then[0], now[1] - then[1]
+    return {"total": total, "lost": lost, "seen_by_new": seen, "failed_by_new": failed}
+
+
+def _numbers(value: JsonValue) -> tuple[int, int, int]:
+    if isinstance(value, list) and len(value) == 3:
+        total, failed, lost = value
+        if isinstance(total, int) and isinstance(failed, int) and isinstance(lost, int):
+            return total, failed, lost
+    return 0, 0, 0

@@ -1,0 +1,109 @@
+"""Creating, changing and deleting environments: for people, not for agents."""
+
+from typing import Literal
+
+from pydantic import Field, JsonValue, TypeAdapter
+from sqlmodel import Session
+
+from orchestrate.core.environment import Environment
+from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy
+from orchestrate.core.names import check_name
+from orchestrate.core.protocols import Write
+from orchestrate.engine.asking import describe
+from orchestrate.engine.site import site_of
+from orchestrate.store import deployments, environments
+from orchestrate.store.tables import EnvironmentRow
+from orchestrate.tools.documents import (
+    DeletedEnvironment,
+    EnvironmentChange,
+    EnvironmentChanges,
+    FieldChange,
+)
+from orchestrate.tools.operation import Arguments, Context
+
+_SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
+          "requires_approval", "timeout_s", "when_busy")  # fmt: skip
+
+
+class SetEnvironments(Arguments):
+    environments: list[Environment]
+    dry_run: bool = False
+
+
+class DeleteEnvironment(Arguments):
+    environment: str
+    confirm: str | None = Field(default=None, description="The environment's name again")
+    reason: str | None = None
+
+
+def set_environments(context: Context, given: SetEnvironments) -> EnvironmentChanges:
+    """Create or change environments."""
+    store = context.service.store
+    with store.session() as session:
+        items = [_change(session, environment) for environment in given.environments]
+        if not given.dry_run:
+            for environment in given.environments:
+                environments.put(session, environment)
+    return EnvironmentChanges(applied=not given.dry_run, items=items)
+
+
+def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnvironment:
+    """Stop what runs there and delete it."""
+    store = context.service.store
+    with store.session() as session:
+        row = environments.find(session, given.environment)
+        busy = deployments.running(session, row.id or 0)
+        if busy is not None:
+            raise EnvironmentBusy(
+                f"{row.name} is taken by {describe(session, busy)}",
+                why=["an environment is not deleted while a deployment runs in it"],
+                fix=[f"orchestrate deploy cancel d{busy.seq}"],
+            )
+        if given.confirm != row.name:
+            raise ConfirmationNeeded(
+                f"deleting {row.name} stops what it serves",
+                why=["it must be confirmed with its name"],
+                fix=[f'orchestrate env delete {row.name} --confirm {row.name} --reason "..."'],
+            )
+    _stop_all(context, row)
+    with store.session() as session:
+        archived = environments.remove(session, environments.get(session, row.id or 0))
+    return DeletedEnvironment(app=row.app, name=row.name, archived=archived)
+
+
+def _change(session: Session, environment: Environment) -> EnvironmentChange:
+    check_name(environment.name)
+    row = environments.existing(session, environment)
+    before = _fields(environments.as_environment(row)) if row else {}
+    after = _fields(environment)
+    changes = [
+        FieldChange(field=field, before=before.get(field), after=after[field])
+        for field in _SHOWN
+        if before.get(field) != after[field]
+    ]
+    action: Literal["create", "change", "unchanged"] = (
+        "create" if row is None else "change" if changes else "unchanged"
+    )
+    return EnvironmentChange(
+        app=environment.app, name=environment.name, action=action, changes=changes
+    )
+
+
+def _fields(environment: Environment) -> dict[str, JsonValue]:
+    return TypeAdapter(dict[str, JsonValue]).validate_python(environment.model_dump(mode="json"))
+
+
+def _stop_all(context: Context, row: EnvironmentRow) -> None:
+    """Take the traffic away and stop every revision. Nothing to do where nothing was deployed."""
+    if row.live_revision_id is None:
+        return
+    provider = site_of(row, context.service.home).provider
+    provider.route([], None, _write(context, row, "route"))
+    for running in provider.observe().running:
+        provider.stop(running.revision, _write(context, row, f"stop/{running.revision.key}"))
+
+
+def _write(context: Context, row: EnvironmentRow, op: str) -> Write:
+    with context.service.store.session() as session:
+        number = environments.next_write(session, row.id or 0)
+    return Write(number=number, key=f"delete/{number}/{op}", lease="delete")

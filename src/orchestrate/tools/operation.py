@@ -1,0 +1,93 @@
+"""What an operation is, and what it is given besides its arguments."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from orchestrate.engine.changes import Changes
+from orchestrate.engine.worker import Worker
+from orchestrate.store.database import Store
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running service."""
+
+    home: Path
+    store: Store
+    worker: Worker
+    changes: Changes
+    version: str
+    started_at: datetime
+    idle_exit_s: float | None = None
+    stop: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, as the door established it; never an argument of the call.
+
+    `actor` is the program (an agent's name, or the person's own at the CLI); `on_behalf_of` the
+    person whose agent it is.
+    """
+
+    actor: str
+    on_behalf_of: str | None = None
+    door: Literal["mcp", "rest"] = "rest"
+    progress: Callable[[float, float, str], Awaitable[None]] | None = None
+    """Report progress: done, of, what."""
+
+
+@dataclass(frozen=True)
+class Context:
+    service: Service
+    caller: Caller
+
+
+class Arguments(BaseModel):
+    """Base of the arguments: an argument that is not known is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+A = TypeVar("A", bound=Arguments)
+D = TypeVar("D", bound=BaseModel)
+Toolset = Literal["read", "deploy", "setup", "service"]
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a client may assume of an operation; all four are stated for each."""
+
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+
+
+@dataclass(frozen=True)
+class Operation(Generic[A, D]):
+    """One operation, from which every door makes its face."""
+
+    name: str
+    title: str
+    run: Callable[[Context, A], D] | Callable[[Context, A], Awaitable[D]]
+    arguments: type[A]
+    document: type[D]
+    rest: tuple[Literal["GET", "POST", "DELETE"], str]
+    """Method and path; `{name}` parts of the path are arguments of the same name."""
+    toolset: Toolset
+    hints: Hints
+    mcp: bool = True
+    """Whether agents have it."""
+    people: type[A] | None = None
+    """Arguments of the doors for people, where they can say more than an agent can."""
+
+    @property
+    def description(self) -> str:
+        """For the model: the docstring of the function, in one paragraph."""
+        return " ".join((self.run.__doc__ or "").split())

@@ -1,0 +1,246 @@
+"""validate and plan_deployment: what would happen, and whether it may. Nothing is changed."""
+
+from pydantic import Field, JsonValue
+from sqlmodel import Session
+
+from orchestrate.core import words
+from orchestrate.core.canonical import short
+from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import InvalidInput
+from orchestrate.core.names import check_version
+from orchestrate.core.plan import Plan, step_keys
+from orchestrate.core.protocols import Restorable
+from orchestrate.core.revision import Revision
+from orchestrate.core.steps import Analyse, Bake, Step
+from orchestrate.engine.asking import describe
+from orchestrate.engine.checks import run
+from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
+from orchestrate.engine.site import site_of
+from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store.tables import EnvironmentRow, PlanRow, RevisionRow
+from orchestrate.tools.documents import (
+    CheckDocument,
+    PlanChange,
+    PlanDocument,
+    PlanStep,
+    RollbackTarget,
+    Sign,
+    ValidationDocument,
+)
+from orchestrate.tools.operation import Arguments, Context
+
+
+class Validate(Arguments):
+    environment: str = Field(description="Environment name")
+    version: str | None = Field(default=None, description="Version to be deployed")
+
+
+class PlanDeployment(Arguments):
+    environment: str = Field(description="Environment name")
+    version: str | None = Field(
+        default=None, description="Version; for a rollback null means the last verified one"
+    )
+    strategy: StrategyName | None = Field(default=None, description="Default: the environment's")
+    kind: Kind = Field(default=Kind.DEPLOY, description="deploy or rollback")
+    force: bool = Field(default=False, description="Allow a quarantined revision")
+
+
+class ShowPlan(Arguments):
+    plan: str = Field(description="Plan digest, or its first 8 characters or more")
+
+
+def validate(context: Context, given: Validate) -> ValidationDocument:
+    """Dry run of the checks before a deployment, each with evidence and a remedy. Changes
+    nothing.
+    """
+    if given.version is not None:
+        check_version(given.version)
+    service = context.service
+    with service.store.session() as session:
+        row = environments.find(session, given.environment)
+        busy = deployments.running(session, row.id or 0)
+        subject = Subject(
+            site=site_of(row, service.home),
+            home=service.home,
+            version=given.version,
+            busy=describe(session, busy) if busy else None,
+            target=_target_of_change(session, context, row),
+        )
+    results = run(subject)
+    bad = [r for r in results if r.blocks]
+    about = f"{given.version} in {row.name}" if given.version else row.name
+    word = "ready" if not bad else f"not ready: {bad[0].name}: {bad[0].text}"
+    return ValidationDocument(
+        app=row.app,
+        environment=row.name,
+        version=given.version,
+        ready=not bad,
+        checks=[
+            CheckDocument(
+                name=r.name, result=r.result, text=r.text, fix=r.fix, duration_s=r.duration_s
+            )
+            for r in results
+        ],
+        summary=f"{about}: {word}",
+        next=["plan_deployment"] if not bad else [r.fix for r in bad if r.fix],
+    )
+
+
+def plan_deployment(context: Context, given: PlanDeployment) -> PlanDocument:
+    """Make a plan (kind deploy or rollback) with its digest, exact steps, differences and
+    rollback target. Nothing runs until start_deployment. Show the plan to the person.
+    """
+    service = context.service
+    with service.store.session() as session:
+        row = environments.find(session, given.environment)
+        if given.kind is Kind.ROLLBACK:
+            draft = draft_rollback(session, service.home, row, given.version, given.force)
+        elif given.version is None:
+            raise InvalidInput("version is missing", fix=["name the version to deploy"])
+        else:
+            draft = draft_deployment(
+                session, service.home, row, given.version, given.strategy, given.force
+            )
+        kept = plans.keep(session, row, draft.plan, draft.target, given.strategy)
+        return plan_document(session, context, draft, kept)
+
+
+def show_plan(context: Context, given: ShowPlan) -> PlanDocument:
+    """A plan that was made before."""
+    with context.service.store.session() as session:
+        kept = plans.find(session, given.plan)
+        row = environments.get(session, kept.environment_id)
+        plan = Plan.model_validate(kept.body)
+        target = Revision.model_validate(kept.target)
+        live = revisions.live(session, row)
+        site = site_of(row, context.service.home)
+        observed = site.provider.observe()
+        draft = Draft(row, site, plan, target, 0, live, observed, None)
+        return plan_document(session, context, draft, kept)
+
+
+def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRow) -> PlanDocument:
+    plan, row = draft.plan, draft.row
+    keys = step_keys(plan.steps)
+    before = revisions.as_revision(draft.live) if draft.live else None
+    to = revisions.by_key(session, row.id or 0, draft.target.key)
+    name, version = row.name, draft.target.version
+    from_version = draft.live.version if draft.live else None
+    moves = f"{from_version or 'nothing'} -> {version}"
+    summary = f"plan {short(plan.digest)}: {name} {moves}, {plan.strategy.value}"
+    if not plan.steps:
+        number = f" (r{draft.live.id})" if draft.live else ""
+        summary = f"{name} already serves {version} with this config{number}. Nothing to do."
+    return PlanDocument(
+        digest=plan.digest,
+        app=row.app,
+        environment=name,
+        kind=plan.kind,
+        strategy=plan.strategy,
+        from_version=from_version,
+        from_revision=f"r{draft.live.id}" if draft.live else None,
+        to_version=version,
+        to_revision=f"r{to.id}" if to else None,
+        nothing_to_do=not plan.steps,
+        changes=compare(before, draft.target),
+        steps=[
+            PlanStep(key=key, kind=step.kind, title=words.step_title(step.model_dump(mode="json")))
+            for key, step in zip(keys, plan.steps, strict=True)
+        ],
+        rollback=_way_back(session, context, draft),
+        needs_confirmation=draft.site.environment.guarded
+        or bool(draft.restorable and draft.restorable.lost),
+        needs_approval=row.requires_approval,
+        at_least_s=sum(_takes(step) for step in plan.steps),
+        expires_at=kept.expires_at,
+        summary=summary,
+        next=[] if not plan.steps else [f"start_deployment(plan={short(plan.digest)!r})"],
+    )
+
+
+def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
+    """What differs between two revisions, value by value; one `=` line when nothing does."""
+    if before is None:
+        return [PlanChange(sign="+", what="version", name="", before=None, after=after.version)]
+    found: list[PlanChange] = []
+    if before.version != after.version:
+        found.append(_change("version", "", before.version, after.version))
+    if before.artifact.digest != after.artifact.digest:
+        name = after.artifact.kind
+        found.append(
+            _change("artifact", name, short(before.artifact.digest), short(after.artifact.digest))
+        )
+    found += _compare_maps("variable", dict(before.variables), dict(after.variables))
+    found += _compare_maps("config", before.config, after.config)
+    found += _compare_maps(
+        "health", before.health.model_dump(mode="json"), after.health.model_dump(mode="json")
+    )
+    return found or [PlanChange(sign="=", what="revision", name="", before=None, after=None)]
+
+
+def _compare_maps(
+    what: str, before: dict[str, JsonValue], after: dict[str, JsonValue]
+) -> list[PlanChange]:
+    names = sorted(before.keys() | after.keys())
+    return [
+        _change(
+            what,
+            name,
+            _shown(before[name]) if name in before else None,
+            _shown(after[name]) if name in after else None,
+        )
+        for name in names
+        if before.get(name, ...) != after.get(name, ...)
+    ]
+
+
+def _change(what: str, name: str, before: str | None, after: str | None) -> PlanChange:
+    sign: Sign = "+" if before is None else "-" if after is None else "~"
+    return PlanChange(sign=sign, what=what, name=name, before=before, after=after)
+
+
+def _shown(value: JsonValue) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _takes(step: Step) -> float:
+    match step:
+        case Analyse():
+            return step.policy.window_s
+        case Bake():
+            return step.for_s
+        case _:
+            return 0.0
+
+
+def _way_back(session: Session, context: Context, draft: Draft) -> RollbackTarget | None:
+    """After the change the live revision is what a rollback returns to."""
+    if draft.live is None or draft.live.digest == draft.target.digest:
+        return None
+    return target_document(context, draft.row, draft.live)
+
+
+def target_document(context: Context, row: EnvironmentRow, revision: RevisionRow) -> RollbackTarget:
+    """A revision as a rollback target."""
+    found = _restorable(context, row, revision)
+    return RollbackTarget(
+        version=revision.version,
+        revision=f"r{revision.id}",
+        restorable=found.ok,
+        running=found.running,
+        lost=list(found.lost),
+    )
+
+
+def _target_of_change(
+    session: Session, context: Context, row: EnvironmentRow
+) -> tuple[str, Restorable] | None:
+    live = revisions.live(session, row)
+    return (live.version, _restorable(context, row, live)) if live else None
+
+
+def _restorable(context: Context, row: EnvironmentRow, revision: RevisionRow) -> Restorable:
+    restored = revisions.as_revision(revision)
+    return site_of(row, context.service.home, restored).provider.restorable(restored)

@@ -1,0 +1,188 @@
+"""Records as documents: deployments and plans."""
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from orchestrate.core import words
+from orchestrate.core.deployment import Kind, Phase, StepState
+from orchestrate.core.environment import StrategyName
+from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.tables import DeploymentRow as DeploymentRecord
+from orchestrate.store.tables import EventRow, StepRow, now
+from orchestrate.tools.documents import (
+    Actor,
+    DeploymentDocument,
+    DeploymentRow,
+    ErrorDocument,
+    EventDocument,
+    Requests,
+    Running,
+    Serving,
+    StepDocument,
+    VerdictDocument,
+)
+
+
+def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
+    """A deployment in full."""
+    environment = environments.get(session, row.environment_id)
+    to = revisions.get(session, row.to_revision_id)
+    before = revisions.get(session, row.from_revision_id) if row.from_revision_id else None
+    steps = [step(s) for s in deployments.steps(session, row.seq or 0)]
+    phase = Phase(row.phase)
+    serving = Serving.model_validate(row.serving) if row.serving else None
+    return DeploymentDocument(
+        id=f"d{row.seq}",
+        kind=Kind(row.kind),
+        app=environment.app,
+        environment=environment.name,
+        phase=phase,
+        terminal=phase.terminal,
+        paused=row.paused,
+        result=row.result,
+        summary=_summary(
+            row, environment.name, before.version if before else None, to.version, serving, steps
+        ),
+        from_version=before.version if before else None,
+        to_version=to.version,
+        from_revision=f"r{before.id}" if before else None,
+        to_revision=f"r{to.id}",
+        serving=serving,
+        strategy=StrategyName(row.strategy),
+        plan_digest=row.plan_digest,
+        requested_by=actor(row),
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.taken_at,
+        ended_at=row.finished_at,
+        deadline_at=row.deadline_at,
+        duration_s=_took(row.taken_at, row.finished_at),
+        steps=steps,
+        verdict=VerdictDocument.model_validate(row.verdict) if row.verdict else None,
+        requests=Requests.model_validate(row.requests) if row.requests else None,
+        undoes=f"d{row.undoes}" if row.undoes else None,
+        undone_by=f"d{row.undone_by}" if row.undone_by else None,
+        quarantined=row.quarantined,
+        error=ErrorDocument.model_validate(row.error) if row.error else None,
+        url=f"/deployments/d{row.seq}",
+        next=_next(row, environment.name, phase),
+    )
+
+
+def row_of(session: Session, row: DeploymentRecord) -> DeploymentRow:
+    """A deployment as one line of a list."""
+    environment = environments.get(session, row.environment_id)
+    before = revisions.get(session, row.from_revision_id) if row.from_revision_id else None
+    return DeploymentRow(
+        id=f"d{row.seq}",
+        kind=Kind(row.kind),
+        app=environment.app,
+        environment=environment.name,
+        phase=Phase(row.phase),
+        from_version=before.version if before else None,
+        to_version=revisions.get(session, row.to_revision_id).version,
+        strategy=StrategyName(row.strategy),
+        requested_by=actor(row),
+        created_at=row.created_at,
+        ended_at=row.finished_at,
+        duration_s=_took(row.taken_at, row.finished_at),
+        why=_why(row),
+    )
+
+
+def running(session: Session, row: DeploymentRecord) -> Running:
+    """A deployment that has not ended, as an environment shows it."""
+    line = row_of(session, row)
+    steps = [step(s) for s in deployments.steps(session, row.seq or 0)]
+    at = next((s for s in steps if s.state is StepState.RUNNING), None)
+    return Running(
+        id=line.id,
+        kind=line.kind,
+        phase=line.phase,
+        paused=row.paused,
+        from_version=line.from_version,
+        to_version=line.to_version,
+        step=at.title if at else None,
+        text=at.text if at else None,
+        since=row.taken_at or row.created_at,
+        by=line.requested_by,
+    )
+
+
+def step(row: StepRow) -> StepDocument:
+    return StepDocument(
+        key=row.key,
+        kind=row.kind,
+        state=StepState(row.state),
+        title=words.step_title(row.body),
+        text=row.text,
+        started_at=row.started_at,
+        duration_s=_took(row.started_at, row.ended_at),
+    )
+
+
+def event(row: EventRow) -> EventDocument:
+    return EventDocument(
+        seq=row.seq or 0,
+        at=row.at,
+        step=row.step,
+        state=row.state,
+        duration_s=row.duration_s,
+        text=row.text,
+    )
+
+
+def actor(row: DeploymentRecord) -> Actor:
+    return Actor(actor=row.actor, on_behalf_of=row.on_behalf_of)
+
+
+def _summary(
+    row: DeploymentRecord,
+    environment: str,
+    from_version: str | None,
+    to_version: str,
+    serving: Serving | None,
+    steps: list[StepDocument],
+) -> str:
+    at = next((s for s in steps if s.state is StepState.RUNNING), None)
+    return words.deployment_summary(
+        kind=row.kind,
+        phase=row.phase,
+        environment=environment,
+        from_version=from_version,
+        to_version=to_version,
+        serving=serving.version if serving else None,
+        result=row.result,
+        step=at.title if at else None,
+    )
+
+
+def _why(row: DeploymentRecord) -> str:
+    parts = [f"rollback of d{row.undoes}"] if row.undoes else []
+    if row.result:
+        parts.append(row.result.replace("_", " "))
+    if row.reason:
+        parts.append(row.reason)
+    return "; ".join(parts)
+
+
+def _next(row: DeploymentRecord, environment: str, phase: Phase) -> list[str]:
+    """The commands to go on with."""
+    name = f"d{row.seq}"
+    if not phase.terminal:
+        return [
+            f"orchestrate deploy status {name} --follow",
+            f"orchestrate deploy cancel {name}",
+        ]
+    if phase is Phase.SUCCEEDED:
+        return [f"orchestrate deploy rollback --env {environment}"] if row.from_revision_id else []
+    if phase is Phase.ROLLBACK_FAILED:
+        return [f"orchestrate deploy status --env {environment}"]
+    return [f"orchestrate deploy logs {name}"]
+
+
+def _took(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None:
+        return None
+    return round(((end or now()) - start).total_seconds(), 3)

@@ -1,0 +1,117 @@
+"""The service itself: what it is, whether its surroundings are in order, and its end."""
+
+import os
+import platform
+import shutil
+
+from orchestrate.core.check import CheckResult
+from orchestrate.core.errors import OrchestrateError
+from orchestrate.engine.checks.disk import watermark
+from orchestrate.engine.site import site_of
+from orchestrate.store import deployments, environments
+from orchestrate.store.tables import EnvironmentRow
+from orchestrate.tools.documents import (
+    CheckDocument,
+    DoctorDocument,
+    Document,
+    ServiceDocument,
+)
+from orchestrate.tools.operation import Arguments, Context
+
+
+class Nothing(Arguments):
+    """No arguments."""
+
+
+class Retire(Arguments):
+    version: str
+
+
+class Retired(Document):
+    retired: bool
+    """It ends now; false while deployments run."""
+
+
+def get_service(context: Context, given: Nothing) -> ServiceDocument:
+    """The running service."""
+    service = context.service
+    with service.store.session() as session:
+        running = len(deployments.open_ones(session))
+    return ServiceDocument(
+        version=service.version,
+        pid=os.getpid(),
+        started_at=service.started_at,
+        home=str(service.home),
+        store=service.store.engine.dialect.name,
+        store_schema=service.store.schema() or "",
+        running=running,
+        idle_exit_s=service.idle_exit_s,
+    )
+
+
+def stop_service(context: Context, given: Nothing) -> ServiceDocument:
+    """End the service; what is deployed goes on."""
+    document = get_service(context, given)
+    context.service.stop()
+    return document
+
+
+def retire_service(context: Context, given: Retire) -> Retired:
+    """End the service for another version, once idle."""
+    with context.service.store.session() as session:
+        busy = bool(deployments.open_ones(session))
+    if not busy:
+        context.service.stop()
+    return Retired(retired=not busy)
+
+
+def doctor(context: Context, given: Nothing) -> DoctorDocument:
+    """What deployments here will need, and whether it is there."""
+    with context.service.store.session() as session:
+        rows = environments.every(session)
+    results = [_python(), _store(context), _disk(context)]
+    seen: set[tuple[str, str]] = set()
+    for row in rows:
+        for result in _provider(context, row):
+            if (result.name, result.text) not in seen:
+                seen.add((result.name, result.text))
+                results.append(result)
+    return DoctorDocument(
+        ok=not any(r.blocks for r in results),
+        checks=[
+            CheckDocument(
+                name=r.name, result=r.result, text=r.text, fix=r.fix, duration_s=r.duration_s
+            )
+            for r in results
+        ],
+    )
+
+
+def _python() -> CheckResult:
+    return CheckResult("python", "pass", platform.python_version())
+
+
+def _store(context: Context) -> CheckResult:
+    store = context.service.store
+    return CheckResult("store", "pass", f"{store.engine.dialect.name}, schema {store.schema()}")
+
+
+def _disk(context: Context) -> CheckResult:
+    free = shutil.disk_usage(context.service.home).free
+    text = f"{free // 1024**2:,} MB free at {context.service.home}"
+    if free < watermark():
+        fix = f"free some space: new deployments are refused under {watermark() // 1024**2} MB"
+        return CheckResult("disk", "fail", text, fix)
+    return CheckResult("disk", "pass", text)
+
+
+def _provider(context: Context, row: EnvironmentRow) -> list[CheckResult]:
+    name = f"{row.provider} ({row.name})"
+    try:
+        findings = site_of(row, context.service.home).provider.probe()
+    except OrchestrateError as error:
+        return [CheckResult(name, "fail", error.message, next(iter(error.fix), None))]
+    return [
+        CheckResult(f"{name}: {f.name}", "pass" if f.ok else "fail", f.text, f.fix)
+        for f in findings
+    ]
