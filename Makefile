@@ -45,11 +45,11 @@ bench: $(READY)
 setup: $(READY)
 
 $(READY): requirements-bootstrap.lock requirements-dev.lock pyproject.toml
-	@if [ -z "$(PYTHON)" ]; then \
-	  echo "error: no Python of at least 3.11 on PATH" >&2; \
+	@if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  echo "error: $(or $(PYTHON),what is on PATH) is not a Python of at least 3.11" >&2; \
 	  echo "  fix: install one (on Debian: apt-get install python3 python3-venv), or make PYTHON=/path/to/python3" >&2; \
 	  exit 1; fi
-	@if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	@if ! $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	  rm -rf $(VENV); \
 	  $(PYTHON) -m venv $(VENV) || { \
 	    echo "  fix: this Python has no venv (on Debian: apt-get install python3-venv)" >&2; exit 1; }; fi
