@@ -211,7 +211,10 @@ def test_the_generator_ends_when_whoever_started_it_is_gone() -> None:
             assert generator.stdin is not None and generator.stdout is not None
             generator.stdout.readline()
             generator.stdin.close()
-            assert generator.wait(30) == 0
+            try:
+                assert generator.wait(30) == 0
+            finally:
+                generator.kill()
 
 
 @pytest.mark.system

@@ -17,6 +17,7 @@ from typing import Self
 import pytest
 import yaml
 
+from orchestrate.core.config import parse
 from tests.support.load import BASKET, SHOPPING, Load, slow_posts, sse_stream, until
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
@@ -213,7 +214,7 @@ def test_a_connection_is_kept_between_requests(start: Starter) -> None:
     assert result.by_version == {"1.0.0": result.requests}
 
 
-def test_a_request_on_an_open_connection_is_answered_while_it_drains(start: Starter) -> None:
+def test_draining_takes_no_new_connection_and_answers_on_those_it_has(start: Starter) -> None:
     shop = start("1.0.0")
     kept = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=20)
     try:
@@ -226,6 +227,8 @@ def test_a_request_on_an_open_connection_is_answered_while_it_drains(start: Star
         while not any("draining" in line for line in shop.log):
             assert shop.process.poll() is None
             os.sched_yield()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", shop.port), timeout=5)
         kept.request("GET", "/version")
         answer = kept.getresponse()
         assert (answer.status, answer.getheader("Connection")) == (200, "close")
@@ -261,11 +264,19 @@ def test_what_the_releases_share_is_the_same_in_each(name: str) -> None:
     assert len({(SHOP / "releases" / version / name).read_bytes() for version in RELEASES}) == 1
 
 
-def test_the_configuration_names_a_command_and_a_directory_of_each_release() -> None:
-    config = yaml.safe_load((SHOP / "orchestrate.yaml").read_text(encoding="utf-8"))
-    strategies = {name: env["strategy"]["type"] for name, env in config["environments"].items()}
-    assert strategies == {"dev": "recreate", "staging": "canary", "production": "blue-green"}
-    for environment in config["environments"].values():
+def test_the_configuration_is_valid_and_names_a_directory_for_each_release() -> None:
+    text = (SHOP / "orchestrate.yaml").read_text(encoding="utf-8")
+    config = parse(
+        text, file="orchestrate.yaml", root=str(SHOP), default_app="unused", variables={}
+    )
+    assert config.app == "shop"
+    assert {each.name: each.strategy.type.value for each in config.environments} == {
+        "dev": "recreate",
+        "staging": "canary",
+        "production": "blue-green",
+    }
+    environments = yaml.safe_load(text)["environments"].values()
+    for local in (environment["config"] for environment in environments):
         for version in RELEASES:
-            artifact = SHOP / environment["config"]["artifact"].format(version=version)
-            assert (artifact / environment["config"]["command"][-1]).is_file()
+            directory = SHOP / local["artifact"].format(version=version)
+            assert (directory / local["command"][-1]).is_file()

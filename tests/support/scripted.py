@@ -1,5 +1,6 @@
 """A server that does to each request what its script says: the honest and the broken ones."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -54,7 +55,8 @@ class Scripted:
         self._listener.close()
         with self._lock:
             for connection in self._open:
-                connection.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # the client was killed: nothing to shut down
+                    connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads[1:]:
             thread.join()
 
