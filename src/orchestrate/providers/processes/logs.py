@@ -40,6 +40,15 @@ def rotate(path: str, limit: int, keep: int) -> bool:
     return True
 
 
+def numbers(directory: str) -> list[int]:
+    """Numbers of the replicas that have a log."""
+    try:
+        names = os.listdir(os.path.join(directory, "logs"))
+    except FileNotFoundError:
+        return []
+    return sorted(int(name.removesuffix(".log")) for name in names if name.endswith(".log"))
+
+
 def tail(directory: str, number: int, lines: int) -> list[str]:
     """The last lines of a replica, rotated files included, oldest first."""
     path = path_of(directory, number)

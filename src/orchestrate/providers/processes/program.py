@@ -85,6 +85,10 @@ class Program:
         """The last lines a replica printed, oldest first."""
         return logs.tail(self.directory, number, lines)
 
+    def logged(self) -> list[int]:
+        """Numbers of the replicas that ever printed."""
+        return logs.numbers(self.directory)
+
     def _write(self, spec: Spec) -> None:
         import json
 

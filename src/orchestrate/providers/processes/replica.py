@@ -252,7 +252,9 @@ class Replica:
             return
 
     def _environment(self, spec: Spec) -> Mapping[str, str]:
-        found = {name: self._fill(value) for name, value in spec.environment.items()}
+        found = dict(spec.environment)
+        if spec.replica_variable:
+            found[spec.replica_variable] = str(self.number)
         if spec.port_variable and self.port is not None:
             found[spec.port_variable] = str(self.port)
         return found

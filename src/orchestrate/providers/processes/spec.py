@@ -28,6 +28,7 @@ class Spec:
     ports: Mapping[int, int] = field(default_factory=dict)
     """TCP port of each replica; a replica without one gets no port."""
     port_variable: str | None = None
+    replica_variable: str | None = None
     write: Stamp = Stamp()
     grace_s: float = 10.0
     """From SIGTERM to SIGKILL."""
@@ -48,6 +49,7 @@ class Spec:
             "cwd": self.cwd,
             "environment": dict(self.environment),
             "port_variable": self.port_variable,
+            "replica_variable": self.replica_variable,
             "ports": {str(number): port for number, port in self.ports.items()},
             "grace_s": self.grace_s,
             "log_bytes": self.log_bytes,
@@ -63,14 +65,14 @@ def spec_of(data: Json) -> Spec:
     write = _mapping(data, "write")
     if not isinstance(command, list) or not command:
         raise ValueError("command is not a list")
-    variable = data.get("port_variable")
     return Spec(
         wanted=int(_number(data, "wanted")),
         command=tuple(str(part) for part in command),
         cwd=str(data["cwd"]),
         environment={k: str(v) for k, v in _mapping(data, "environment").items()},
         ports={int(k): int(str(v)) for k, v in _mapping(data, "ports").items()},
-        port_variable=str(variable) if variable else None,
+        port_variable=_text(data, "port_variable"),
+        replica_variable=_text(data, "replica_variable"),
         write=Stamp(
             int(_number(write, "number")), str(write.get("key", "")), str(write.get("lease", ""))
         ),

@@ -1,0 +1,49 @@
+"""The fence of an environment: the newest write that was carried out, and none older after it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrate.core.errors import FencedOut
+from orchestrate.core.protocols import Write
+from orchestrate.providers.local import unpack
+from orchestrate.providers.processes.files import locked, private_directory, read_json, replace
+
+
+class Fence:
+    """fence.json in an environment's directory."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.path = os.path.join(directory, "fence.json")
+
+    def newest(self) -> tuple[int, str]:
+        """Number and key of the newest write; 0 before the first."""
+        data = read_json(self.path) or {}
+        return int(str(data.get("number", 0))), str(data.get("key", ""))
+
+    def check(self, write: Write) -> None:
+        """Raises FencedOut when the write comes too late."""
+        number, key = self.newest()
+        if write.number < number or (write.number == number and write.key != key):
+            raise FencedOut(
+                "a newer change of this environment was made already; this one was not",
+                why=[f"write {write.number} ({write.key}) came after {number} ({key})"],
+            )
+
+    @contextmanager
+    def passed(self, write: Write) -> Iterator[None]:
+        """Carry out a write: checked and written down first, alone until it is done."""
+        private_directory(self.directory)
+        with locked(f"{self.path}.lock"):
+            self.check(write)
+            if (write.number, write.key) != self.newest():
+                self._record(write)
+            yield
+
+    def _record(self, write: Write) -> None:
+        try:
+            replace(self.path, json.dumps(vars(write)))
+        except OSError as problem:
+            raise unpack.disk_full(problem, "nothing was changed") or problem from problem
