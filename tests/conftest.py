@@ -13,7 +13,7 @@ import pytest
 from tests.support import processes, real
 from tests.support.snapshot import Snapshot
 
-# A unix socket's address holds 108 bytes; the service puts its socket straight into the home.
+# Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
 LONGEST_HOME = 80
 
 
