@@ -5,7 +5,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session
 
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind
@@ -14,7 +13,7 @@ from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments, revisions
-from orchestrate.store.database import Store
+from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import DeploymentRow, now
 
 SERVICE = "orchestrate"

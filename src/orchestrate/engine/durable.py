@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from pydantic import JsonValue
-from sqlmodel import Session
 
-from orchestrate.store.database import Store, make_engine
+from orchestrate.store.database import Session, Store, make_engine
 
 WORKFLOW_SCHEMA = "1"
 """DBOS's application version. Never raise it: what runs would be stranded. Use DBOS.patch()."""
@@ -51,7 +50,12 @@ class Durable:
             serializer=serializer,
             sessionmaker=self._store.unbound_sessions,
         )
-        self._workflow = DBOS.workflow(name="deployment", max_recovery_attempts=1000)(workflow)
+
+        def deployment(seq: int, undo_only: bool) -> str:
+            # DBOS marks the function it is given, which a bound method does not allow.
+            return workflow(seq, undo_only)
+
+        self._workflow = DBOS.workflow(name="deployment", max_recovery_attempts=1000)(deployment)
         DBOS.launch()
 
     def close(self) -> None:

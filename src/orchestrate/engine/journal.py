@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import TypedDict
 
 from pydantic import JsonValue
-from sqlmodel import Session
 
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
 from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow, now
 
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlmodel import Session
-
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import (
@@ -18,6 +16,7 @@ from orchestrate.core.protocols import LiveState, Restorable
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.engine.site import Site, site_of
 from orchestrate.store import revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, RevisionRow
 
 

@@ -1,15 +1,15 @@
 """A site: one environment with its provider, as the engine and the operations use it."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from sqlmodel import Session
-
 from orchestrate.core.environment import Environment
-from orchestrate.core.protocols import Provider
+from orchestrate.core.protocols import Provider, ProviderFactory
 from orchestrate.core.revision import Revision
 from orchestrate.providers import named
 from orchestrate.store import environments, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
 
 
@@ -34,7 +34,13 @@ def site_of(row: EnvironmentRow, home: Path, revision: Revision | None = None) -
             }
         )
     assert row.id is not None
-    return Site(row.id, environment, named(environment.provider)(environment, str(home)))
+    return Site(row.id, environment, _factory(environment.provider)(environment, str(home)))
+
+
+@cache
+def _factory(name: str) -> ProviderFactory:
+    # Reading the entry points of every installed distribution takes tens of milliseconds.
+    return named(name)
 
 
 def revision_of(session: Session, environment_id: int, key: str) -> Revision | None:

@@ -57,7 +57,8 @@ class Worker:
         """Stop looking and executing. What runs goes on at the next launch."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(timeout=30)
+        if self._thread.is_alive():
+            self._thread.join(timeout=30)
         self._durable.close()
 
     def begin(self, seq: int) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
-from sqlmodel import Session
 
 from orchestrate.core.deployment import Action, Kind, Phase, StepState
 from orchestrate.core.errors import (
@@ -31,6 +30,7 @@ from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_so
 from orchestrate.engine import journal
 from orchestrate.engine.durable import Durable
 from orchestrate.engine.journal import Order, Outcome
+from orchestrate.store.database import Session
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ import uuid
 from dataclasses import replace
 
 from pydantic import Field, JsonValue
-from sqlmodel import Session
 
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Action, Kind, Phase
@@ -20,6 +19,7 @@ from orchestrate.core.plan import Plan
 from orchestrate.engine.asking import Request, take
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EnvironmentRow, PlanRow, now
 from orchestrate.tools import present

@@ -8,7 +8,14 @@ from outside. Enums may grow: readers treat an unknown value as "other".
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, PlainSerializer
+from pydantic import (
+    AliasGenerator,
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    PlainSerializer,
+    TypeAdapter,
+)
 
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import Environment, StrategyName
@@ -24,8 +31,21 @@ CheckResult = Literal["pass", "fail", "error", "skipped"]
 Health = Literal["healthy", "degraded", "down", "unknown"]
 
 
+def _plain(name: str) -> str:
+    """`schema_` is written `schema`: the bare name belongs to pydantic."""
+    return name.rstrip("_")
+
+
 class Document(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(
+        frozen=True, alias_generator=AliasGenerator(serialization_alias=_plain)
+    )
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The document as every door hands it out."""
+        return TypeAdapter(dict[str, JsonValue]).validate_python(
+            self.model_dump(mode="json", by_alias=True)
+        )
 
 
 class Actor(Document):

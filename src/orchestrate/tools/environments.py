@@ -3,7 +3,6 @@
 from typing import Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
-from sqlmodel import Session
 
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy
@@ -12,6 +11,7 @@ from orchestrate.core.protocols import Write
 from orchestrate.engine.asking import describe
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
 from orchestrate.tools.documents import (
     DeletedEnvironment,

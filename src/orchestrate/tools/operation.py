@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from orchestrate.engine.changes import Changes
 from orchestrate.engine.worker import Worker
 from orchestrate.store.database import Store
+from orchestrate.tools.documents import Document
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Arguments(BaseModel):
 
 
 A = TypeVar("A", bound=Arguments)
-D = TypeVar("D", bound=BaseModel)
+D = TypeVar("D", bound=Document)
 Toolset = Literal["read", "deploy", "setup", "service"]
 
 

@@ -1,7 +1,6 @@
 """get_overview and get_environment: what is live where, how it does, what may be done."""
 
 from pydantic import Field
-from sqlmodel import Session
 
 from orchestrate.core import words
 from orchestrate.core.environment import Environment
@@ -10,6 +9,7 @@ from orchestrate.core.protocols import LiveState, RequestCounts
 from orchestrate.core.revision import Revision
 from orchestrate.engine.site import Site, site_of
 from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, RevisionRow, now
 from orchestrate.tools import present
 from orchestrate.tools.documents import (

@@ -1,7 +1,6 @@
 """validate and plan_deployment: what would happen, and whether it may. Nothing is changed."""
 
 from pydantic import Field, JsonValue
-from sqlmodel import Session
 
 from orchestrate.core import words
 from orchestrate.core.canonical import short
@@ -19,6 +18,7 @@ from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, PlanRow, RevisionRow
 from orchestrate.tools.documents import (
     CheckDocument,

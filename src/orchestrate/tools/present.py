@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from sqlmodel import Session
-
 from orchestrate.core import words
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
 from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EventRow, StepRow, now
 from orchestrate.tools.documents import (

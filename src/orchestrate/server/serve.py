@@ -1,0 +1,185 @@
+"""The service: one process that owns the store, the credentials and the running deployments.
+
+It listens before it imports anything heavy, so that a client that has just started it can connect
+at once and waits in the socket's queue rather than in a retry loop.
+"""
+
+import fcntl
+import json
+import logging
+import logging.handlers
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrate import __version__
+from orchestrate.core.errors import UsageProblem
+
+BALLAST_BYTES = 16 * 1024 * 1024
+"""Kept on disk so that a full disk can be survived: it is given up at the next start."""
+LONGEST_SOCKET_PATH = 100
+LOG_BYTES, LOG_FILES = 5 * 1024 * 1024, 3
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The listening sockets."""
+
+    api: socket.socket
+    mcp: socket.socket
+
+
+def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) -> None:
+    """Run the service until it is stopped, or until it was idle for `idle_exit_s` seconds.
+
+    Returns at once when a service lives already, unless `replace` asks to end that one first.
+    """
+    os.umask(0o077)
+    place = _make_home(Path(home))
+    with _only_one(place, replace) as alone:
+        if not alone:
+            return
+        _release_ballast(place)
+        doors = _open_doors(place)
+        _write_card(place)
+        _log_to(place)
+        try:
+            from orchestrate.server.run import run
+
+            run(place, doors, idle_exit_s)
+        finally:
+            _close_doors(place, doors)
+
+
+def _make_home(home: Path) -> Path:
+    for directory in (home, home / "run"):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+    return home
+
+
+@contextmanager
+def _only_one(home: Path, replace: bool) -> Iterator[bool]:
+    """Hold the service's lock; the kernel lets go of it when this process ends."""
+    handle = open(os.open(home / "run" / "service.lock", os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    try:
+        if replace:
+            _end_holder(home)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        handle.close()
+
+
+def _end_holder(home: Path) -> None:
+    """Kill the service that holds this home, frozen or not, and wait until it is gone.
+
+    Its process is held by a pidfd while its start time is compared, so that no other process with
+    a reused number can be hit; once it is gone none of its writes can come late.
+    """
+    try:
+        card = json.loads((home / "service.json").read_text(encoding="utf-8"))
+        holder = os.pidfd_open(int(card["pid"]))
+    except (OSError, ValueError, KeyError):
+        return
+    try:
+        if start_ticks(int(card["pid"])) == card["start"]:
+            signal.pidfd_send_signal(holder, signal.SIGKILL)
+            select.select([holder], [], [], 10)
+    finally:
+        os.close(holder)
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; with the pid it names one process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return int(text.rsplit(")", 1)[1].split()[19])
+
+
+def _open_doors(home: Path) -> Doors:
+    """Bind both sockets, 0600, and listen: from here on clients can connect."""
+    return Doors(_listen(home / "run" / "api.sock"), _listen(home / "run" / "mcp.sock"))
+
+
+def _listen(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        raise UsageProblem(
+            f"the path of the service's socket is too long: {path}",
+            why=[f"sockets take {LONGEST_SOCKET_PATH} bytes at most"],
+            fix=["set ORCHESTRATE_HOME to a shorter directory"],
+        )
+    path.unlink(missing_ok=True)
+    door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)  # 0600 from the first moment on
+    try:
+        door.bind(str(path))
+    finally:
+        os.umask(mask)
+    door.listen(256)
+    return door
+
+
+def _close_doors(home: Path, doors: Doors) -> None:
+    """Take the names away first, so that no client finds a door that nobody will open."""
+    for name in ("run/api.sock", "run/mcp.sock", "service.json"):
+        (home / name).unlink(missing_ok=True)
+    doors.api.close()
+    doors.mcp.close()
+
+
+def _write_card(home: Path) -> None:
+    """Who serves here, for clients of another version and for `--replace`."""
+    card = {
+        "version": __version__,
+        "pid": os.getpid(),
+        "start": start_ticks(os.getpid()),
+        "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    part = home / "run" / "service.json.part"
+    part.write_text(json.dumps(card), encoding="utf-8")
+    part.chmod(0o600)
+    part.replace(home / "service.json")
+
+
+def _release_ballast(home: Path) -> None:
+    """Give the ballast up when the disk is full, or keep it where there is room."""
+    ballast = home / "run" / "ballast"
+    free = os.statvfs(home).f_bavail * os.statvfs(home).f_frsize
+    if free < BALLAST_BYTES:
+        ballast.unlink(missing_ok=True)
+    elif not ballast.exists() and free > 4 * BALLAST_BYTES:
+        part = ballast.with_suffix(".part")
+        with open(part, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+        part.replace(ballast)
+
+
+def _log_to(home: Path) -> None:
+    """Log to a file that does not grow without end; to the terminal too, when there is one."""
+    handlers: list[logging.Handler] = [
+        logging.handlers.RotatingFileHandler(
+            home / "service.log", maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8"
+        )
+    ]
+    if sys.stderr is not None and sys.stderr.isatty():
+        handlers.append(logging.StreamHandler())
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=handlers, force=True,
+    )  # fmt: skip
+    for noisy in ("httpx2", "httpcore2", "alembic", "mcp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
