@@ -30,20 +30,25 @@ def steps(change: Change) -> tuple[Step, ...]:
 
 
 def _roll(change: Change) -> Roll:
-    back: tuple[Step, ...] = ()
-    if change.old is not None:
-        back = (
-            Roll(
-                revision=change.old,
-                replicas=change.old_replicas,
-                within_s=change.health.start_timeout_s,
-            ),
-        )
     return Roll(
         revision=change.new,
         replicas=change.new_replicas,
         within_s=change.health.start_timeout_s * max(change.new_replicas, 1),
-        undo=back,
+        undo=_unroll(change),
+    )
+
+
+def _unroll(change: Change) -> tuple[Step, ...]:
+    if change.new_is_live:
+        return ()
+    if change.old is None:
+        return (change.as_before(), change.drain(change.new), Stop(revision=change.new))
+    return (
+        Roll(
+            revision=change.old,
+            replicas=change.old_replicas,
+            within_s=change.health.start_timeout_s,
+        ),
     )
 
 
