@@ -15,6 +15,7 @@ PLANNED = frozenset(
     " command".split()
 )
 """Names that are known, and not built yet."""
+_loaded: "dict[str, ProviderFactory]" = {}
 
 
 def named(name: str) -> "ProviderFactory":
@@ -26,18 +27,20 @@ def named(name: str) -> "ProviderFactory":
 
     from orchestrate.core.errors import ProviderUnavailable
 
+    if name in _loaded:
+        return _loaded[name]
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
         raise _missing(name, sorted(found))
     try:
-        factory: "ProviderFactory" = found[name].load()
+        factory: ProviderFactory = found[name].load()
     except ImportError as problem:
         raise ProviderUnavailable(
             f"provider {name} cannot be loaded",
             why=[f"{found[name].value}: {problem}"],
             fix=["install what it needs, or choose another provider"],
         ) from problem
-    return factory
+    return _loaded.setdefault(name, factory)
 
 
 def _missing(name: str, built: list[str]) -> Exception:

@@ -8,7 +8,7 @@ public entry point: seeing them there proves that the split is live.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from orchestrate.core.environment import HealthGate
@@ -57,11 +57,10 @@ class Present:
     rule: str | None = None
     shares: tuple[Share, ...] = ()
     fallback: Ref | None = None
-    addresses: Mapping[str, tuple[str, ...]] = ()  # type: ignore[assignment]  # set below
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By revision key."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "addresses", dict(self.addresses))
+    broken: str | None = None
+    """Why the document cannot be read. Then Traefik serves nothing by it, or what it said last."""
 
 
 def build(slug: str, traffic: Traffic, write: Write, *, token: str, nonce: str) -> Document:
@@ -87,7 +86,7 @@ def encode(document: Document) -> str:
 
 
 def parse(text: str) -> Present:
-    """What a document of `build` says. Raises EdgeFailed for anything else."""
+    """What a document of `build` says; of anything else, what is wrong with it."""
     try:
         http = json.loads(text)["http"]
         ((write_name, middleware),) = (
@@ -96,11 +95,7 @@ def parse(text: str) -> Present:
         headers: dict[str, str] = middleware["headers"]["customResponseHeaders"]
         return _present(write_name.removesuffix("-write"), http, headers)
     except (ValueError, KeyError, TypeError) as problem:
-        raise EdgeFailed(
-            "the edge's document cannot be read",
-            why=[f"{type(problem).__name__}: {problem}"],
-            fix=["deploy again: it is written anew"],
-        ) from problem
+        return Present(broken=f"{type(problem).__name__}: {problem}")
 
 
 def check(document: Document) -> None:

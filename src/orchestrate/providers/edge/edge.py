@@ -8,7 +8,8 @@ Traefik outlives the service; a second Edge object, in this process or another, 
 import os
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 
 from orchestrate.core.errors import EdgeFailed, FencedOut, ProviderConfigInvalid
@@ -16,9 +17,10 @@ from orchestrate.core.protocols import RequestCounts, Write
 from orchestrate.providers.edge import document as documents
 from orchestrate.providers.edge import tally
 from orchestrate.providers.edge.document import NONCE, Present, Traffic
-from orchestrate.providers.edge.engine import Engine
+from orchestrate.providers.edge.engine import BASE, Engine
 from orchestrate.providers.edge.place import Place
 from orchestrate.providers.edge.wire import Wire
+from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import (
     append_line,
     locked,
@@ -77,21 +79,27 @@ class Edge:
 
     def claimed_by(self, slug: str, rule: str) -> str | None:
         """Another environment that takes the same requests at this port."""
-        for name in sorted(_listing(self._path("dyn"))):
-            other = name.removesuffix(".yml")
-            if name.endswith(".yml") and not name.startswith("00-") and other != slug:
-                if self.present(other).rule == rule:
-                    return other
-        return None
+        others = (other for other in self._slugs() if other != slug)
+        return next((other for other in others if self.present(other).rule == rule), None)
 
     def forget(self, slug: str) -> None:
         """Remove an environment's document; Traefik ends when it was the last. For good: the
         numbers of its writes are forgotten too."""
+        if not os.path.isdir(self.directory):
+            return
         with locked(self._path("lock")):
             remove(self._document(slug))
-            left = [n for n in _listing(self._path("dyn")) if not n.startswith("00-")]
+            left = self._slugs()
         if not left:
             self.stop()
+
+    def leave_other_ports(self, slug: str) -> None:
+        """Take an environment from the edges of ports that it had before its url was changed."""
+        home = os.path.dirname(self.directory)
+        for port in os.listdir(home):
+            path = os.path.join(home, port, "dyn", f"{slug}.yml")
+            if port != str(self.place.port) and os.path.exists(path):
+                Edge(os.path.dirname(home), changed(self.place, port=int(port))).forget(slug)
 
     def stop(self) -> None:
         """End Traefik. It comes back, as it was, with `ensure`."""
@@ -100,7 +108,8 @@ class Edge:
     def _put(self, slug: str, text: str, nonce: str) -> None:
         """Rename the document into place and see it served; else put the one before back."""
         before = self._text(slug)
-        replace(self._document(slug), text, through=self.directory)
+        with told_when_full("the traffic was not changed"):
+            replace(self._document(slug), text, through=self.directory)
         try:
             self._prove(slug, nonce)
         except EdgeFailed:
@@ -128,9 +137,17 @@ class Edge:
             wire.close()
         raise EdgeFailed(
             f"the edge on port {self.place.port} did not take the change within {PROOF_S:.0f} s",
-            why=self.engine.last_words(),
+            why=[*self._broken(), *self.engine.last_words()],
             fix=["orchestrate doctor", f"read {self.engine.log_path}"],
         )
+
+    def _broken(self) -> list[str]:
+        """Documents that cannot be read: one is enough to keep Traefik from taking any change."""
+        return [
+            f"{self._document(slug)} is broken: {present.broken}"
+            for slug in self._slugs()
+            if (present := self.present(slug)).broken
+        ]
 
     def _refuse_claimed(self, slug: str, traffic: Traffic) -> None:
         other = self.claimed_by(slug, traffic.rule) if traffic.backends else None
@@ -162,6 +179,15 @@ class Edge:
         except FileNotFoundError:
             return None
 
+    def _slugs(self) -> list[str]:
+        """Environments that have a document here."""
+        try:
+            names = os.listdir(self._path("dyn"))
+        except FileNotFoundError:
+            return []
+        found = [n.removesuffix(".yml") for n in names if n.endswith(".yml") and n != BASE]
+        return sorted(found)
+
     def _document(self, slug: str) -> str:
         return self._path("dyn", f"{slug}.yml")
 
@@ -179,10 +205,3 @@ def _done(present: Present, write: Write) -> bool:
         "a newer change of the traffic was made already; this one was not",
         why=[f"write {write.number} ({write.key}) came after {present.number} ({present.key})"],
     )
-
-
-def _listing(path: str) -> Iterable[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return ()

@@ -25,6 +25,8 @@ from orchestrate.providers.processes.spec import Seen, Spec
 
 START_S = 20.0
 ALIVE = "X-Edge"
+BASE = "00-edge.yml"
+"""The document that is no environment's."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,6 @@ class Engine:
     def __init__(self, directory: str, place: Place, cache_directory: str) -> None:
         self.directory, self.place, self.cache_directory = directory, place, cache_directory
         self.program = Program(os.path.join(directory, "run"))
-        self._record: Record | None = None
 
     @property
     def log_path(self) -> str:
@@ -66,9 +67,7 @@ class Engine:
     def stop(self) -> None:
         """End Traefik and its supervisor; returns when they are gone."""
         self.program.ask(lambda spec: changed(spec, wanted=0) if spec else None)
-        until = time.monotonic() + START_S + 5
-        while self.program.supervised() and time.monotonic() < until:
-            time.sleep(0.02)
+        self.program.wait_gone()
 
     def refuse_taken(self) -> None:
         """Raises PortTaken when another program has the port."""
@@ -77,10 +76,9 @@ class Engine:
 
     def record(self) -> Record:
         """What edge.json says. Raises EdgeFailed before the first `ensure`."""
-        found = self._record or self._read_record()
+        found = self._read_record()
         if found is None:
             raise EdgeFailed(f"there is no edge on port {self.place.port} yet")
-        self._record = found
         return found
 
     def process(self) -> Seen | None:
@@ -119,10 +117,9 @@ class Engine:
         crt, key = certificate.ensure(self.directory)
         base = json.dumps(_base_document(record.token, crt, key), indent=1)
         static = traefik.static_configuration(self.place, record.internal_port, dynamic)
-        replace(os.path.join(dynamic, "00-edge.yml"), base, through=self.directory)
+        replace(os.path.join(dynamic, BASE), base, through=self.directory)
         replace(os.path.join(self.directory, "traefik.yml"), static)
         replace(os.path.join(self.directory, "edge.json"), json.dumps(vars(record)))
-        self._record = record
 
     def _spec(self, executable: str) -> Spec:
         return Spec(

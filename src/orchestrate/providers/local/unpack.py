@@ -4,7 +4,6 @@ Regular files and directories only; links are taken from directories and git, ne
 and only those that stay inside. Counts and bytes are capped by what is really written.
 """
 
-import errno
 import hashlib
 import os
 import re
@@ -15,7 +14,7 @@ import zipfile
 import zlib
 from typing import IO
 
-from orchestrate.core.errors import ArtifactInvalid, DiskFull
+from orchestrate.core.errors import ArtifactInvalid
 from orchestrate.providers.local import tree
 
 BLOCK = 1 << 20
@@ -135,17 +134,6 @@ def from_tar(
 
 def free_bytes(directory: str) -> int:
     return shutil.disk_usage(directory).free
-
-
-def disk_full(problem: OSError, what: str) -> DiskFull | None:
-    """The error for a full disk or quota, None when `problem` is something else."""
-    if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    return DiskFull(
-        f"the disk is full: {what}",
-        why=[str(problem)],
-        fix=["free some space, then deploy again; what runs was not touched"],
-    )
 
 
 def discard(directory: str) -> None:

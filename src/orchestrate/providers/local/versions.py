@@ -7,6 +7,7 @@ from orchestrate.core.revision import Artifact, Revision
 from orchestrate.providers.local import artifact as artifacts
 from orchestrate.providers.local import unpack
 from orchestrate.providers.local.settings import Settings
+from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import (
     locked,
     private_directory,
@@ -63,18 +64,12 @@ class Versions:
         part = self._path(f"{revision.key}.part")
         remove(self._marker(revision.key))
         unpack.discard(self.path(revision.key))
-        files = artifacts.place(revision.artifact, settings, part, self._path("git"))
+        files = artifacts.place(revision.artifact, settings, part, f"{self.directory}-git")
         os.rename(part, self.path(revision.key))
-        try:
-            self._mark(revision, files)
-        except OSError as problem:
-            unpack.discard(self.path(revision.key))
-            raise unpack.disk_full(problem, "unpacking") or problem from problem
-
-    def _mark(self, revision: Revision, files: int) -> None:
         inode = os.stat(self.path(revision.key)).st_ino
         record = {"digest": revision.artifact.digest, "files": files, "inode": inode}
-        replace(self._marker(revision.key), json.dumps(record))
+        with told_when_full("the version could not be unpacked"):
+            replace(self._marker(revision.key), json.dumps(record))
 
     def _marker(self, key: str) -> str:
         return self._path(f"{key}.json")

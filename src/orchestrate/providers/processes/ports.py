@@ -49,11 +49,11 @@ def holder(port: int) -> str | None:
     return "a process of another user"
 
 
-def listeners(ports: Collection[int]) -> Mapping[int, str]:
-    """The ports of `ports` that something listens on, with the inode of its socket."""
-    return {
-        port: row[9] for row in _rows() if row[3] == _LISTEN and (port := _port(row[1])) in ports
-    }
+def is_listened(port: int) -> bool:
+    """Whether something listens there now. Looks only, where it can: a bind may be in the way."""
+    if not os.path.exists(_TABLES[0]):
+        return not is_free(port)
+    return any(row[3] == _LISTEN and _port(row[1]) == port for row in _rows())
 
 
 def established(ports: Collection[int]) -> Mapping[int, int] | None:

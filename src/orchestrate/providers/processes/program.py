@@ -1,15 +1,18 @@
 """A supervised program as the service sees it: ask for copies of it, see what became of them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace as changed
 from pathlib import Path
 
-from orchestrate.core.errors import DiskFull, StepFailed
+from orchestrate.core.errors import StepFailed
 from orchestrate.providers.processes import launch, logs
+from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import (
     Json,
     locked,
@@ -81,6 +84,13 @@ class Program:
         found = identity_of(self._state())
         return found if found is not None and found.alive else None
 
+    def wait_gone(self) -> None:
+        """Until nothing runs and no supervisor is left, the grace and a little more at most."""
+        spec = self.spec()
+        until = time.monotonic() + (spec.grace_s if spec else 0) + START_S
+        while (self.supervised() or self.alive()) and time.monotonic() < until:
+            time.sleep(0.02)
+
     def tail(self, number: int, lines: int) -> list[str]:
         """The last lines a replica printed, oldest first."""
         return logs.tail(self.directory, number, lines)
@@ -90,16 +100,8 @@ class Program:
         return logs.numbers(self.directory)
 
     def _write(self, spec: Spec) -> None:
-        import json
-
-        try:
+        with told_when_full("what is to run cannot be written down"):
             replace(self._path("spec.json"), json.dumps(spec.as_json()))
-        except OSError as problem:
-            raise DiskFull(
-                "cannot write down what is to run",
-                why=[f"{self._path('spec.json')}: {problem.strerror}"],
-                fix=["free some space, then try again"],
-            ) from problem
 
     def _see_to(self, spec: Spec) -> None:
         if spec.wanted == 0 and not self.alive():

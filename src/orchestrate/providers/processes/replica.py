@@ -25,6 +25,7 @@ STEADY_S = 60.0
 DEAD_GROUP_S = 2.0
 """How long after SIGKILL the remains of a group are waited for."""
 PID_FILE_BYTES = 512
+UNSEEN = "ended while no supervisor was there to see"
 
 
 def now() -> str:
@@ -182,10 +183,11 @@ class Replica:
         record = read_json(self._pid_path)
         found = identity_of(record) if record else None
         if record is None or found is None or not found.alive:
-            if seen is not None and seen.state != "exited":
-                self.reason = "ended while no supervisor was there to see"
-                self.exit_code = None
+            if found is not None or (seen is not None and seen.state != "exited"):
+                self.reason, self.exit_code = UNSEEN, None
                 self.failures = 1
+            if found is not None:
+                self._forget(found.pid, 0)
             return
         port = record.get("port")
         self.identity = found
@@ -220,11 +222,15 @@ class Replica:
         pid = self.identity.pid if self.identity else None
         self.state, self.exit_code, self.reason = "exited", code, reason
         self.identity, self.kill_at, self.give_up_at = None, None, None
+        self._forget(pid, spec.write.number)
+
+    def _forget(self, pid: int | None, write: int) -> None:
+        """Note that its process ended, and empty the pid file."""
         pid_file = self._open_pid_file()
         os.pwrite(pid_file, b" " * PID_FILE_BYTES, 0)
         os.close(pid_file)
         effect: Json = {"what": "exited", "replica": self.number, "pid": pid, "at": now()}
-        self._note({**effect, "exit_code": code, "reason": reason}, spec.write.number)
+        self._note({**effect, "exit_code": self.exit_code, "reason": self.reason}, write)
 
     def _stopped(self, code: int | None, reason: str, spec: Spec) -> None:
         """It ended as asked: the next start is a first one."""

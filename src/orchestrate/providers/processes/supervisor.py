@@ -71,6 +71,8 @@ class Supervisor:
         self.spec: Spec | None = None
         self.stamp: tuple[int, int] | None = None
         self.written: str | None = None
+        me = identify(os.getpid())
+        self.identity: Json = vars(me) if me else {}
         self.leaving = False
         self.finished = False
         for name in ("logs", "pids"):
@@ -114,12 +116,18 @@ class Supervisor:
         stamp = (found.st_ino, found.st_mtime_ns)
         if stamp == self.stamp:
             return
-        data = read_json(path)
+        self.stamp = stamp
         try:
-            self.spec = spec_of(data or {})
+            self._follow(spec_of(read_json(path) or {}))
         except (ValueError, KeyError) as problem:
             print(f"spec.json is not usable, the one before stays: {problem}", flush=True)
-        self.stamp = stamp
+
+    def _follow(self, spec: Spec) -> None:
+        """Take a new spec. Being asked anew ends every pause before a restart."""
+        if self.spec is None or spec.write != self.spec.write or spec.ports != self.spec.ports:
+            for replica in self.replicas.values():
+                replica.next_start = 0.0
+        self.spec = spec
 
     def _stop_extra(self, spec: Spec) -> None:
         for number in sorted(self.replicas, reverse=True):
@@ -138,11 +146,8 @@ class Supervisor:
 
     def _write_state(self, spec: Spec) -> None:
         """Only when it says something new. A full disk is tried again at the next look."""
-        me = identify(os.getpid())
         state: Json = {
-            "pid": os.getpid(),
-            "start": me.start if me else None,
-            "boot": me.boot if me else None,
+            **self.identity,
             "wanted": spec.wanted,
             "write": vars(spec.write),
             "replicas": [self.replicas[n].seen.as_json() for n in sorted(self.replicas)],

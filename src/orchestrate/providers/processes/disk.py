@@ -1,0 +1,22 @@
+"""A full disk, told as such wherever it is met."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrate.core.errors import DiskFull
+
+
+@contextmanager
+def told_when_full(what: str) -> Iterator[None]:
+    """Raises DiskFull in the place of an OSError that means a full disk or quota."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"the disk is full: {what}",
+            why=[str(problem)],
+            fix=["free some space, then try again; what runs and serves was not touched"],
+        ) from problem
