@@ -34,8 +34,8 @@ def _read(text: str | int | float) -> int | float | None:
 
 def spoken(duration_s: float) -> str:
     """`38ms`, `8s`, `4m 10s`, `2h 05m`, `3d 4h`: two units at most, as every screen shows it."""
-    if duration_s < 1:
-        return f"{round(duration_s * 1000)}ms"
+    if (thousandths := round(duration_s * 1000)) < 1000:
+        return f"{thousandths}ms"
     total = round(duration_s)
     if total < 60:
         return f"{total}s"

@@ -1,0 +1,109 @@
+"""docs/configuration.md: its example is taken, and its tables name every key and default."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrate.core.config import PROVIDERS, Config, environments, gates, parse
+from orchestrate.core.durations import seconds
+from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
+
+pytestmark = pytest.mark.unit
+
+PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Row:
+    keys: tuple[str, ...]
+    cells: tuple[str, ...]
+
+
+def table(heading: str) -> list[Row]:
+    """The rows below a heading."""
+    section = PAGE.split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines]
+    return [Row(tuple(re.findall(r"`([^`]+)`", row[0])), row[1:]) for row in cells]
+
+
+def example() -> str:
+    found = re.search(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def read(text: str) -> Config:
+    return parse(
+        text,
+        file="orchestrate.yaml",
+        root="/srv/shop",
+        default_app="repository",
+        variables={"HOST": "shop.example.com", "STAGING_PAYMENT_KEY": "pk_1"},
+    )
+
+
+def test_the_example_is_taken() -> None:
+    config = read(example())
+    assert config.app == "shop"
+    assert [each.name for each in config.environments] == ["dev", "staging", "production"]
+    assert [each.provider for each in config.environments] == ["local", "local", "aws_ecs"]
+
+
+def test_the_example_shows_every_key() -> None:
+    keys = (*environments.KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    assert [key for key in keys if f" {key}:" not in example()] == []
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys"),
+    [
+        ("## Top level", ("app", "environments")),
+        ("## Environment", environments.KEYS),
+        ("### strategy", gates.STRATEGY_KEYS),
+        ("### health", gates.HEALTH_KEYS),
+        ("### Providers", PROVIDERS),
+    ],
+)
+def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...]) -> None:
+    named = [key.split(".")[0] for row in table(heading) for key in row.keys]
+    assert sorted(set(named)) == sorted(keys)
+
+
+def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
+    strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
+    (plain,) = read("environments: {x: {type: dev, provider: local}}").environments
+    defaults: dict[str, dict[str, object]] = {
+        "## Environment": {
+            "strategy": plain.strategy.type.value,
+            "requires_approval": str(plain.requires_approval).lower(),
+            "timeout": plain.timeout_s,
+            "when_busy": plain.when_busy,
+        },
+        "### strategy": {
+            "steps": list(strategy.steps),
+            "analyse.window": policy.window_s,
+            "analyse.min_requests": policy.min_requests,
+            "analyse.max_error_ratio": policy.max_error_ratio,
+            "batch": strategy.batch,
+            "bake": strategy.bake_s,
+            "keep_old": strategy.keep_old_s,
+            "drain": strategy.drain_s,
+        },
+        "### health": {
+            "path": health.path,
+            "expect_status": health.expect_status,
+            "healthy_after": health.healthy_after,
+            "interval": health.interval_s,
+            "timeout": health.timeout_s,
+            "start_timeout": health.start_timeout_s,
+        },
+    }
+    for heading, expected in defaults.items():
+        rows = {row.keys[0]: row.cells[0].strip("`") for row in table(heading)}
+        given = {"must be given", "none", "nothing", "see below"}
+        assert {key for key, said in rows.items() if said not in given} == expected.keys()
+        for key, value in expected.items():
+            assert rows[key] == str(value) or seconds(rows[key]) == value, key
