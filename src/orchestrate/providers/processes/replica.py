@@ -1,16 +1,14 @@
 """One supervised process: start it, watch it, end it with its whole group."""
 
-import json
 import os
 import select
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import ExitStack
 
 from orchestrate.providers.processes import logs
-from orchestrate.providers.processes.files import Json, append_line, read_json
 from orchestrate.providers.processes.identity import (
     Identity,
     boot,
@@ -18,18 +16,14 @@ from orchestrate.providers.processes.identity import (
     group_alive,
     start_of,
 )
-from orchestrate.providers.processes.spec import Seen, Spec, identity_of
+from orchestrate.providers.processes.record import Record, now
+from orchestrate.providers.processes.spec import Seen, Spec
 
 STEADY_S = 60.0
 """After this long up, the next exit counts as a first one again."""
 DEAD_GROUP_S = 2.0
 """How long after SIGKILL the remains of a group are waited for."""
-PID_FILE_BYTES = 512
 UNSEEN = "ended while no supervisor was there to see"
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Replica:
@@ -41,6 +35,7 @@ class Replica:
 
     def __init__(self, directory: str, number: int, seen: Seen | None = None) -> None:
         self.directory, self.number = directory, number
+        self.record = Record(directory, number)
         self.child: subprocess.Popen[bytes] | None = None
         self.identity: Identity | None = None
         self.executable: str | None = None
@@ -79,28 +74,17 @@ class Replica:
     def start(self, spec: Spec) -> None:
         """Start it now. A program that cannot be run counts as one that exited."""
         self.port = spec.ports.get(self.number)
-        self.restarts += self.failures > 0
-        log = logs.open_log(self.directory, self.number)
-        pid_file = self._open_pid_file()
-        write = spec.write.number
-        try:
-            self.child = subprocess.Popen(
-                [self._fill(part) for part in spec.command],
-                cwd=spec.cwd,
-                env=self._environment(spec),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                umask=0o022,
-                preexec_fn=lambda: self._sign_on(pid_file, write),  # there is one thread only
-            )
-        except (OSError, subprocess.SubprocessError) as problem:
-            self._failed(f"cannot run {spec.command[0]}: {problem}", None, spec)
-            return
-        finally:
-            os.close(log)
-            os.close(pid_file)
+        with ExitStack() as handles:
+            log = logs.open_log(self.directory, self.number)
+            handles.callback(os.close, log)
+            signing = self.record.open()
+            handles.callback(os.close, signing)
+            self.restarts += self.failures > 0
+            try:
+                self.child = self._spawn(spec, log, signing)
+            except (OSError, subprocess.SubprocessError) as problem:
+                self._failed(f"cannot run {spec.command[0]}: {problem}", None, spec)
+                return
         self._running(self.child.pid)
 
     def stop(self, grace_s: float) -> None:
@@ -149,26 +133,19 @@ class Replica:
             self.give_up_at = time.monotonic() + DEAD_GROUP_S
         return False
 
-    def _open_pid_file(self) -> int:
-        """A handle on a file of fixed size, so that a full disk cannot keep a pid from it."""
-        handle = os.open(self._pid_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(handle).st_size < PID_FILE_BYTES:
-            os.pwrite(handle, b" " * PID_FILE_BYTES, 0)
-        return handle
-
-    def _sign_on(self, pid_file: int, write: int) -> None:
-        """Runs in the new process before it becomes the program."""
-        pid, at = os.getpid(), now()
-        record: Json = {"pid": pid, "start": start_of(pid), "boot": boot(), "port": self.port}
-        os.pwrite(pid_file, json.dumps({**record, "at": at}).encode().ljust(PID_FILE_BYTES), 0)
-        self._note({"what": "started", "replica": self.number, "pid": pid, "at": at}, write)
-
-    def _note(self, effect: Json, write: int) -> None:
-        """Add to the journal of effects. It is evidence: a full disk costs lines, not replicas."""
-        try:
-            append_line(os.path.join(self.directory, "effects.jsonl"), {**effect, "write": write})
-        except OSError as problem:
-            print(f"effect not written down: {problem}: {effect}", flush=True)
+    def _spawn(self, spec: Spec, log: int, signing: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [self._fill(part) for part in spec.command],
+            cwd=spec.cwd,
+            env=self._environment(spec),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            umask=0o022,
+            # There is one thread only, so Python may run between fork and exec.
+            preexec_fn=lambda: self.record.sign_on(signing, self.port, spec.write.number),
+        )
 
     def _running(self, pid: int) -> None:
         self.identity = Identity(pid, start_of(pid) or "", boot())
@@ -180,23 +157,19 @@ class Replica:
 
     def _adopt(self, seen: Seen | None) -> None:
         """Take over a process that an earlier supervisor started."""
-        record = read_json(self._pid_path)
-        found = identity_of(record) if record else None
-        if record is None or found is None or not found.alive:
+        found = self.record.read()
+        if found is None or not found.identity.alive:
             if found is not None or (seen is not None and seen.state != "exited"):
                 self.reason, self.exit_code = UNSEEN, None
                 self.failures = 1
             if found is not None:
-                self._forget(found.pid, 0)
+                self.record.sign_off(found.identity.pid, None, UNSEEN, 0)
             return
-        port = record.get("port")
-        self.identity = found
-        self.executable = executable_of(found.pid)
-        self.port = port if isinstance(port, int) else None
-        self.started_at = str(record.get("at"))
+        self.identity, self.port, self.started_at = found.identity, found.port, found.at
+        self.executable = executable_of(found.identity.pid)
         self.up_since = time.monotonic()
         self.state = "running"
-        self.pidfd = _pidfd(found.pid)
+        self.pidfd = _pidfd(found.identity.pid)
 
     def _exit_code(self) -> "_Exit | None":
         """How it ended; None while it runs. The process is left to be reaped."""
@@ -222,15 +195,7 @@ class Replica:
         pid = self.identity.pid if self.identity else None
         self.state, self.exit_code, self.reason = "exited", code, reason
         self.identity, self.kill_at, self.give_up_at = None, None, None
-        self._forget(pid, spec.write.number)
-
-    def _forget(self, pid: int | None, write: int) -> None:
-        """Note that its process ended, and empty the pid file."""
-        pid_file = self._open_pid_file()
-        os.pwrite(pid_file, b" " * PID_FILE_BYTES, 0)
-        os.close(pid_file)
-        effect: Json = {"what": "exited", "replica": self.number, "pid": pid, "at": now()}
-        self._note({**effect, "exit_code": self.exit_code, "reason": self.reason}, write)
+        self.record.sign_off(pid, code, reason, spec.write.number)
 
     def _stopped(self, code: int | None, reason: str, spec: Spec) -> None:
         """It ended as asked: the next start is a first one."""
@@ -267,10 +232,6 @@ class Replica:
 
     def _fill(self, text: str) -> str:
         return text.replace("{port}", str(self.port)).replace("{replica}", str(self.number))
-
-    @property
-    def _pid_path(self) -> str:
-        return os.path.join(self.directory, "pids", f"{self.number}.json")
 
 
 class _Exit:

@@ -74,7 +74,6 @@ class Supervisor:
         me = identify(os.getpid())
         self.identity: Json = vars(me) if me else {}
         self.leaving = False
-        self.finished = False
         for name in ("logs", "pids"):
             private_directory(os.path.join(directory, name))
         self.wakeup, self.wake = os.pipe()
@@ -89,9 +88,13 @@ class Supervisor:
 
     def run(self) -> None:
         """Until nothing is wanted and nothing is left, or SIGTERM."""
-        while not self.leaving and not self.finished:
+        while not self.leaving:
             self._wait()
-            self.step()
+            try:
+                self.step()
+            except OSError as problem:  # a full disk, mostly: the programs must not pay for it
+                print(f"tried again soon: {problem}", flush=True)
+                time.sleep(TICK_S)
 
     def step(self) -> None:
         """Look at everything once and do what is due."""
