@@ -136,10 +136,10 @@ class LocalProvider:
         """Stop every process of this environment and take it from the edge, whatever the number
         of the last write; returns when they are gone. For an environment that is deleted."""
         number = self.observe().write
+        self.edge.forget(self.slug)
         for running in list(self.running.observe()):
             number += 1
             self.stop(running.revision, Write(number, f"dismantle/{running.revision.key}", ""))
-        self.edge.forget(self.slug)
         for key in self.running.keys():
             self.running.program(key).wait_gone()
 

@@ -1,0 +1,297 @@
+"""What every provider promises, whatever it runs on. `platform` is one environment of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import pytest
+
+from orchestrate.core.errors import (
+    ArtifactMissing,
+    FencedOut,
+    OrchestrateError,
+    VersionMalformed,
+)
+from orchestrate.core.protocols import Provider, Replica, Write
+from orchestrate.core.steps import Share
+from tests.support.local import Local, ask
+from tests.support.waiting import eventually
+
+pytestmark = [pytest.mark.contract, pytest.mark.system]
+
+
+def states(provider: Provider, key: str) -> list[str]:
+    return [replica.state for replica in provider.observe().replicas(key)]
+
+
+def gone(platform: Local, key: str) -> bool:
+    return all(r.revision.key != key for r in platform.provider.observe().running)
+
+
+class TestStart:
+    def test_runs_the_replicas_and_leaves_the_traffic(self, platform: Local) -> None:
+        revision = platform.pinned("1.0.0")
+        platform.up(revision, 2)
+        seen = platform.provider.observe()
+        assert [r.number for r in seen.replicas(revision.key)] == [0, 1]
+        assert states(platform.provider, revision.key) == ["running", "running"]
+        assert seen.running[0].revision == revision.ref
+        assert seen.running[0].wanted == 2
+        assert seen.shares == ()
+
+    def test_of_the_same_write_again_starts_nothing_twice(self, platform: Local) -> None:
+        revision = platform.pinned("1.0.0")
+        write = platform.write()
+        platform.provider.start(revision, 2, write)
+        platform.await_answering(revision, 2)
+        before = platform.pids(revision)
+        platform.another().start(revision, 2, write)
+        assert platform.pids(revision) == before
+        assert [e["what"] for e in platform.effects(revision)] == ["started", "started"]
+
+    def test_of_more_replicas_keeps_those_that_run(self, platform: Local) -> None:
+        revision = platform.up(platform.pinned("1.0.0"), 1)
+        before = platform.pids(revision)
+        platform.up(revision, 3)
+        assert platform.pids(revision)[:1] == before
+        assert len(platform.pids(revision)) == 3
+
+    def test_of_a_second_revision_leaves_the_first(self, platform: Local) -> None:
+        first = platform.up(platform.pinned("1.0.0"), 1)
+        second = platform.up(platform.pinned("1.1.0"), 1)
+        assert states(platform.provider, first.key) == ["running"]
+        assert states(platform.provider, second.key) == ["running"]
+
+    def test_of_a_program_that_exits_is_told_with_its_code(self, platform: Local) -> None:
+        revision = platform.pinned("1.2.0")
+        platform.provider.start(revision, 1, platform.write())
+
+        def failed() -> Replica | None:
+            found = platform.provider.observe().replicas(revision.key)
+            return next((r for r in found if r.state == "exited" and r.restarts > 0), None)
+
+        replica = eventually(failed)
+        assert replica.exit_code == 7
+        assert replica.reason is not None and "exited with code 7" in replica.reason
+        assert "no settings" in [line.text for line in platform.provider.logs(revision.ref, 10)]
+
+
+class TestRoute:
+    def test_is_followed_by_every_request_once_it_returns(self, platform: Local) -> None:
+        old = platform.up(platform.pinned("1.0.0"), 2)
+        new = platform.up(platform.pinned("1.1.0"), 2)
+        for revision in (old, new, old, new):
+            platform.route((revision, 100))
+            assert {platform.ask().version for _ in range(20)} == {revision.version}
+
+    def test_divides_by_percent(self, platform: Local) -> None:
+        old = platform.up(platform.pinned("1.0.0"), 2)
+        new = platform.up(platform.pinned("1.1.0"), 2)
+        platform.route((old, 75), (new, 25))
+        counted = Counter(platform.ask().version for _ in range(400))
+        assert counted["1.1.0"] == pytest.approx(100, abs=12)
+        assert counted["1.0.0"] + counted["1.1.0"] == 400
+
+    def test_is_observed_by_another_process(self, platform: Local) -> None:
+        old = platform.up(platform.pinned("1.0.0"), 1)
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        platform.route((old, 90), (new, 10), fallback=None)
+        seen = platform.another().observe()
+        assert seen.shares == (
+            Share(revision=old.ref, percent=90),
+            Share(revision=new.ref, percent=10),
+        )
+        assert seen.write == platform.number
+        platform.route((new, 100), fallback=old)
+        seen = platform.another().observe()
+        assert seen.percent(new.key) == 100
+        assert seen.fallback == old.ref
+
+    def test_to_the_first_replicas_only(self, platform: Local) -> None:
+        revision = platform.up(platform.pinned("1.0.0"), 3)
+        shares = [Share(revision=revision.ref, percent=100, replicas=2)]
+        platform.provider.route(shares, None, platform.write())
+        answering = {platform.ask().body["pid"] for _ in range(30)}
+        assert answering == set(platform.pids(revision)[:2])
+        assert platform.provider.observe().shares == tuple(shares)
+
+    def test_to_nothing_answers_nothing(self, platform: Local) -> None:
+        platform.live("1.0.0", 1)
+        platform.route()
+        assert platform.ask().status == 404
+        assert platform.provider.observe().shares == ()
+
+    def test_to_a_revision_that_does_not_run_is_refused(self, platform: Local) -> None:
+        live = platform.live("1.0.0", 1)
+        with pytest.raises(OrchestrateError, match=r"1\.1\.0"):
+            platform.route((platform.pinned("1.1.0"), 100))
+        assert platform.ask().version == live.version
+
+    def test_falls_back_when_no_replica_of_the_shares_answers(self, platform: Local) -> None:
+        old = platform.up(platform.pinned("1.0.0"), 1)
+        new = platform.up(platform.release("1.3.0", failing=True), 1)
+        platform.route((new, 100), fallback=old)
+        eventually(lambda: platform.ask().version == old.version)
+
+
+class TestScaleAndStop:
+    def test_scale_keeps_the_lowest_numbers(self, platform: Local) -> None:
+        revision = platform.live("1.0.0", 3)
+        before = platform.pids(revision)
+        platform.provider.scale(revision.ref, 1, platform.write())
+        eventually(lambda: platform.pids(revision) == before[:1])
+        assert {platform.ask().body["pid"] for _ in range(10)} == set(before[:1])
+        assert platform.provider.observe().running[0].wanted == 1
+
+    def test_stop_ends_all_and_only_these(self, platform: Local) -> None:
+        old = platform.live("1.0.0", 2)
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        platform.route((new, 100))
+        platform.provider.stop(old.ref, platform.write())
+        eventually(lambda: gone(platform, old.key))
+        assert states(platform.provider, new.key) == ["running"]
+        assert platform.ask().version == new.version
+
+    def test_stop_of_a_revision_with_traffic_takes_it_out_first(self, platform: Local) -> None:
+        old = platform.live("1.0.0", 1)
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        platform.route((old, 40), (new, 60), fallback=None)
+        platform.provider.stop(old.ref, platform.write())
+        assert {platform.ask().version for _ in range(10)} == {new.version}
+        assert platform.provider.observe().percent(new.key) == 100
+
+    def test_stop_of_the_only_one_leaves_nothing_served(self, platform: Local) -> None:
+        revision = platform.live("1.0.0", 1)
+        platform.provider.stop(revision.ref, platform.write())
+        eventually(lambda: gone(platform, revision.key))
+        assert platform.ask().status == 404
+        assert platform.provider.observe().shares == ()
+
+    def test_stop_of_what_never_ran_does_nothing(self, platform: Local) -> None:
+        platform.provider.stop(platform.pinned("1.0.0").ref, platform.write())
+        assert platform.provider.observe().running == ()
+
+    def test_started_again_after_stop(self, platform: Local) -> None:
+        revision = platform.live("1.0.0", 1)
+        platform.provider.stop(revision.ref, platform.write())
+        platform.up(revision, 1)
+        platform.route((revision, 100))
+        assert platform.ask().version == "1.0.0"
+
+
+class TestFence:
+    def test_refuses_every_older_write(self, platform: Local) -> None:
+        live = platform.live("1.0.0", 1)
+        pids = platform.pids(live)
+        late = Write(platform.number - 1, "another/step/op", "lease-0")
+        provider = platform.another()
+        with pytest.raises(FencedOut):
+            provider.route([], None, late)
+        with pytest.raises(FencedOut):
+            provider.stop(live.ref, late)
+        with pytest.raises(FencedOut):
+            provider.scale(live.ref, 0, late)
+        with pytest.raises(FencedOut):
+            provider.start(platform.pinned("1.1.0"), 1, late)
+        assert platform.ask().version == live.version
+        assert platform.pids(live) == pids
+        assert len(platform.provider.observe().running) == 1
+
+    def test_refuses_a_late_route_after_a_stop(self, platform: Local) -> None:
+        old = platform.live("1.0.0", 1)
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        late = platform.write()
+        platform.route((new, 100))
+        platform.provider.stop(old.ref, platform.write())
+        with pytest.raises(FencedOut):
+            platform.provider.route([Share(revision=old.ref, percent=100)], None, late)
+        assert platform.ask().version == new.version
+
+    def test_refuses_another_write_of_the_same_number(self, platform: Local) -> None:
+        platform.live("1.0.0", 1)
+        with pytest.raises(FencedOut):
+            platform.provider.route([], None, Write(platform.number, "other/step/op", "lease-2"))
+
+    def test_lets_the_same_write_pass_again_without_doing_it_again(self, platform: Local) -> None:
+        revision = platform.up(platform.pinned("1.0.0"), 1)
+        write, shares = platform.write(), [Share(revision=revision.ref, percent=100)]
+        platform.provider.route(shares, None, write)
+        platform.another().route(shares, None, write)
+        assert [entry["number"] for entry in platform.applied()] == [write.number]
+
+
+class TestDrain:
+    def test_connections_show_a_request_in_flight_until_it_is_answered(
+        self, platform: Local
+    ) -> None:
+        old = platform.live("1.0.0", 1)
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        answers: list[int] = []
+        slow = threading.Thread(target=lambda: answers.append(platform.ask("/slow/1.5").status))
+
+        def connections() -> int | None:
+            return platform.provider.observe().replicas(old.key)[0].connections
+
+        slow.start()
+        eventually(connections)
+        platform.route((new, 100))
+        assert connections()
+        eventually(lambda: connections() == 0)
+        slow.join()
+        assert answers == [200]
+
+
+class TestQuestions:
+    def test_resolve_pins_by_content(self, platform: Local) -> None:
+        first, second = platform.provider.resolve("1.0.0"), platform.provider.resolve("1.1.0")
+        assert first == platform.another().resolve("1.0.0")
+        assert first.digest != second.digest
+
+    def test_resolve_names_what_there_is(self, platform: Local) -> None:
+        with pytest.raises(ArtifactMissing) as raised:
+            platform.provider.resolve("1.0.9")
+        assert any("1.0.0, 1.1.0" in why for why in raised.value.why)
+        assert "did you mean 1.0.0?" in raised.value.fix
+
+    @pytest.mark.parametrize("version", ["", "../1.0.0", "-rf", "1.0.0/x", "a..b"])
+    def test_resolve_refuses_what_is_no_version(self, platform: Local, version: str) -> None:
+        with pytest.raises(VersionMalformed):
+            platform.provider.resolve(version)
+
+    def test_restorable_while_it_runs_and_after(self, platform: Local) -> None:
+        revision = platform.up(platform.pinned("1.0.0"), 1)
+        assert platform.provider.restorable(revision).running
+        platform.provider.stop(revision.ref, platform.write())
+        eventually(lambda: gone(platform, revision.key))
+        found = platform.provider.restorable(revision)
+        assert found.ok and not found.running
+
+    def test_logs_are_the_last_lines_and_can_be_searched(self, platform: Local) -> None:
+        revision = platform.live("1.0.0", 1)
+        address = platform.provider.observe().replicas(revision.key)[0].address
+        assert address is not None
+        for number in range(5):
+            ask(address, f"/print/line-{number}")
+        texts = [line.text for line in platform.provider.logs(revision.ref, 3)]
+        assert texts == ["line-2", "line-3", "line-4"]
+        found = [line.text for line in platform.provider.logs(revision.ref, 3, "serving")]
+        assert found == ["serving 1.0.0"]
+
+    def test_probe_finds_nothing_wrong(self, platform: Local) -> None:
+        assert [finding for finding in platform.provider.probe() if not finding.ok] == []
+
+    def test_requests_are_counted_by_revision(self, platform: Local) -> None:
+        old = platform.live("1.0.0", 1)
+        for _ in range(7):
+            platform.ask()
+        for _ in range(3):
+            platform.ask("/status/500")
+        new = platform.up(platform.pinned("1.1.0"), 1)
+        platform.route((new, 100))
+        platform.ask()
+        counted = platform.provider.requests()
+        assert (counted[old.key].total, counted[old.key].failed) == (10, 3)
+        assert counted[old.key].codes == {"200": 7, "500": 3}
+        assert counted[new.key].total == 1
+        assert max(counted[old.key].latency_buckets.values()) == 10
