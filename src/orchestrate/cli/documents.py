@@ -1,0 +1,303 @@
+"""The service's documents as this client reads them: the fields it uses, by their JSON names.
+
+Only for the type checker; at run time a document is what `json` made of it. A test holds them to
+the documents of the service.
+"""
+
+from typing import Literal, TypedDict
+
+
+class Actor(TypedDict):
+    actor: str
+    on_behalf_of: str | None
+
+
+class Error(TypedDict):
+    code: str
+    message: str
+    why: list[str]
+    fix: list[str]
+
+
+class Step(TypedDict):
+    key: str
+    kind: str
+    state: str
+    title: str
+    text: str | None
+    started_at: str | None
+    duration_s: float | None
+
+
+class Serving(TypedDict):
+    version: str | None
+    observed_at: str
+    weights_percent: dict[str, int]
+
+
+class Counts(TypedDict):
+    failed: int
+    total: int
+
+
+class Verdict(TypedDict):
+    outcome: str
+    metric: str
+    new: Counts
+    old: Counts
+    limit_ratio: float
+    reason: str
+
+
+class Requests(TypedDict):
+    total: int
+    lost: int
+    failed_by_new: int
+    seen_by_new: int
+
+
+class Deployment(TypedDict):
+    id: str
+    kind: str
+    app: str
+    environment: str
+    phase: str
+    terminal: bool
+    paused: bool
+    result: str | None
+    summary: str
+    from_version: str | None
+    to_version: str
+    serving: Serving | None
+    strategy: str
+    plan_digest: str
+    requested_by: Actor
+    reason: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    deadline_at: str | None
+    duration_s: float | None
+    steps: list[Step]
+    verdict: Verdict | None
+    requests: Requests | None
+    undoes: str | None
+    undone_by: str | None
+    quarantined: bool
+    error: Error | None
+    url: str
+    next: list[str]
+
+
+class DeploymentRow(TypedDict):
+    id: str
+    kind: str
+    app: str
+    environment: str
+    phase: str
+    from_version: str | None
+    to_version: str
+    requested_by: Actor
+    created_at: str
+    duration_s: float | None
+    why: str
+
+
+class DeploymentList(TypedDict):
+    items: list[DeploymentRow]
+    next_cursor: str | None
+
+
+class Event(TypedDict):
+    seq: int
+    at: str
+    step: str
+    state: str
+    duration_s: float | None
+    text: str
+
+
+class Follow(TypedDict):
+    deployment: Deployment
+    events: list[Event]
+    after: int
+
+
+class PlanChange(TypedDict):
+    sign: str
+    what: str
+    name: str
+    before: str | None
+    after: str | None
+
+
+class PlanStep(TypedDict):
+    key: str
+    kind: str
+    title: str
+
+
+class RollbackTarget(TypedDict):
+    version: str
+    revision: str
+    restorable: bool
+    running: bool
+    lost: list[str]
+
+
+class Plan(TypedDict):
+    digest: str
+    app: str
+    environment: str
+    kind: str
+    strategy: str
+    from_version: str | None
+    from_revision: str | None
+    to_version: str
+    to_revision: str | None
+    nothing_to_do: bool
+    changes: list[PlanChange]
+    steps: list[PlanStep]
+    rollback: RollbackTarget | None
+    needs_confirmation: bool
+    needs_approval: bool
+    at_least_s: float
+    expires_at: str
+    summary: str
+    next: list[str]
+
+
+class Check(TypedDict):
+    name: str
+    result: str
+    text: str
+    fix: str | None
+    duration_s: float
+
+
+class Validation(TypedDict):
+    app: str
+    environment: str
+    version: str | None
+    ready: bool
+    checks: list[Check]
+    summary: str
+    next: list[str]
+
+
+class Live(TypedDict):
+    version: str
+    revision: str
+    deployment_id: str
+    since: str
+    by: Actor
+
+
+class Traffic(TypedDict):
+    total: int
+    failed: int
+    by_version: dict[str, Counts]
+
+
+class Running(TypedDict):
+    id: str
+    kind: str
+    phase: str
+    paused: bool
+    from_version: str | None
+    to_version: str
+    step: str | None
+    text: str | None
+    since: str
+    by: Actor
+
+
+class Environment(TypedDict):
+    app: str
+    name: str
+    type: str
+    provider: str
+    url: str | None
+    address: str | None
+    strategy: str
+    live: Live | None
+    health: str
+    health_text: str
+    observed_at: str
+    weights_percent: dict[str, int]
+    traffic: Traffic | None
+    running: Running | None
+    queued: list[Running]
+    rollback_target: RollbackTarget | None
+    kept_until: str | None
+    drift: list[str]
+    quarantined: list[str]
+    requires_approval: bool
+    guarded: bool
+    settings: dict[str, object] | None
+    summary: str
+    next: list[str]
+
+
+class OverviewRow(TypedDict):
+    app: str
+    name: str
+    type: str
+    live: Live | None
+    health: str
+    weights_percent: dict[str, int]
+    now: Running | None
+
+
+class Overview(TypedDict):
+    items: list[OverviewRow]
+    summary: str
+    next: list[str]
+
+
+class Logs(TypedDict):
+    app: str
+    environment: str
+    deployment_id: str | None
+    version: str
+    untrusted_lines: list[str]
+    truncated: bool
+    next: list[str]
+
+
+class FieldChange(TypedDict):
+    field: str
+    before: object
+    after: object
+
+
+class EnvironmentChange(TypedDict):
+    app: str
+    name: str
+    action: Literal["create", "change", "unchanged"]
+    changes: list[FieldChange]
+
+
+class EnvironmentChanges(TypedDict):
+    applied: bool
+    items: list[EnvironmentChange]
+
+
+class DeletedEnvironment(TypedDict):
+    app: str
+    name: str
+    archived: bool
+
+
+class Service(TypedDict):
+    version: str
+    pid: int
+    home: str
+    store: str
+    running: int
+    idle_exit_s: float | None
+
+
+class Doctor(TypedDict):
+    ok: bool
+    checks: list[Check]

@@ -1,0 +1,256 @@
+"""A deployment: the picture while it runs, and the last word when it has ended."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestrate.cli.render import steps as form
+from orchestrate.cli.render.error import error_lines
+from orchestrate.cli.render.paint import Paint, cells, clean, cut, fields, wrap
+from orchestrate.core import words
+from orchestrate.core.durations import spoken
+
+if TYPE_CHECKING:
+    from orchestrate.cli.documents import Deployment, Step
+
+BAR = 26
+
+
+def header(doc: "Deployment", paint: Paint, now: datetime) -> list[str]:
+    """Who does what where, and how far it is."""
+    done = sum(1 for s in doc["steps"] if s["state"] not in ("waiting", "running"))
+    total = len(doc["steps"])
+    step = f"step {min(done + 1, total)} of {total}, " if total else ""
+    began = doc["started_at"] or doc["created_at"]
+    passed = max((now - paint.moment(began)).total_seconds(), 0.0)
+    first = "  ".join(
+        (
+            doc["id"],
+            doc["environment"],
+            words.change(doc["from_version"], doc["to_version"]),
+            doc["strategy"] if doc["kind"] == "deploy" else doc["kind"],
+            f"plan {digest(doc['plan_digest'])}",
+        )
+    )
+    second = f"asked by {words.actor(doc['requested_by'])}"
+    if doc["reason"]:
+        second += f": {clean(doc['reason'])}"
+    return [
+        cut(f"{first}   {step}{_clock(passed)}", paint.width),
+        cut(second, paint.width),
+        "",
+    ]
+
+
+def picture(doc: "Deployment", paint: Paint, now: datetime, rows: int | None = None) -> list[str]:
+    """The steps as they stand, without the header.
+
+    Where `rows` are too few, done steps are folded first, then those that wait; never the running
+    or a failed one.
+    """
+    folds = [(False, False), (True, False), (True, True)]
+    for few_done, few_waiting in folds:
+        found = _picture(doc, paint, now, few_done=few_done, few_waiting=few_waiting)
+        if rows is None or len(found) <= rows:
+            return found
+    return found[:rows]
+
+
+def watching(doc: "Deployment", paint: Paint) -> list[str]:
+    """What Ctrl-C does, said before it is pressed."""
+    text = (
+        "Ctrl-C stops watching; the deployment goes on. "
+        f"To stop it: orchestrate deploy cancel {doc['id']}"
+    )
+    return ["", *wrap(text, paint.width)]
+
+
+def detached(doc: "Deployment", why: str = "goes on without you") -> list[str]:
+    """Where to find it again."""
+    at = next((s["title"] for s in doc["steps"] if s["state"] == "running"), "")
+    name = doc["id"]
+    return [
+        f"{name} {why}" + (f" ({at})." if at else "."),
+        f"  watch   orchestrate deploy status {name} --follow",
+        f"  stop    orchestrate deploy cancel {name}",
+    ]
+
+
+def final(doc: "Deployment", paint: Paint, now: datetime) -> list[str]:
+    """What serves now, since when, why, and the command to go on with."""
+    lines = [_verdict_line(doc, paint), *_asked(doc, paint)]
+    drawn = form.lines(doc["steps"], together=True)
+    shown = [line for line in drawn if line.state not in ("waiting", "skipped")]
+    if shown:
+        inner = paint._replace(width=paint.width - 2)
+        column = form.column_for(shown, inner)
+        lines += ["", *("  " + form.draw(line, inner, now, column=column) for line in shown)]
+    lines += _error(doc, paint)
+    facts = _facts(doc, paint, now)
+    if facts:
+        lines += ["", *fields(facts, paint.width)]
+    return lines
+
+
+def brief(doc: "Deployment", paint: Paint) -> list[str]:
+    """One line for an act that was asked: the glyph of its phase, its id and its sentence."""
+    return [_verdict_line(doc, paint)]
+
+
+def digest(text: str) -> str:
+    """How people see a digest: its first 12 characters."""
+    return text.removeprefix("sha256:")[:12]
+
+
+def _picture(
+    doc: "Deployment", paint: Paint, now: datetime, *, few_done: bool, few_waiting: bool
+) -> list[str]:
+    drawn = form.lines(doc["steps"], together=False)
+    column = form.column_for([line for line in drawn if line.state != "waiting"], paint)
+    lines: list[str] = []
+    done = [line for line in drawn if line.state == "done"]
+    if few_done and len(done) > 1:
+        text = f"{paint.glyph(words.GOOD, paint.glyph_width)} {len(done)} steps done"
+        lines.append(text)
+    for line in drawn:
+        if line.state in ("waiting", "skipped") or (few_done and len(done) > 1 and line in done):
+            continue
+        lines.append(form.draw(line, paint, now, column=column))
+        if line.state == "running":
+            lines += _looking(doc, paint)
+    waiting = [s for s in doc["steps"] if s["state"] == "waiting"]
+    if waiting:
+        lines.append(_to_come(waiting, paint, few=few_waiting))
+    if not drawn:
+        lines.append(
+            f"{paint.glyph(words.PHASES.get(doc['phase'], words.UNKNOWN))} {doc['summary']}"
+        )
+    if doc["paused"]:
+        mark = paint.glyph(words.WANTS, paint.glyph_width)
+        lines.append(f"{mark} paused; to go on: orchestrate deploy resume {doc['id']}")
+    bar = _bar(doc, paint)
+    return [*lines, "", bar] if bar else lines
+
+
+def _to_come(waiting: "list[Step]", paint: Paint, *, few: bool) -> str:
+    titles = form.titles(waiting)
+    text = f"{len(titles)} steps to come" if few else ", ".join(titles)
+    mark = paint.glyph(words.WAITING, paint.glyph_width)
+    return f"{mark} {cut(text, paint.width - paint.glyph_width - 1)}"
+
+
+def _looking(doc: "Deployment", paint: Paint) -> list[str]:
+    """The counts behind the verdict of the running analysis."""
+    verdict = doc["verdict"]
+    running = next((s for s in doc["steps"] if s["state"] == "running"), None)
+    if verdict is None or running is None or running["kind"] not in ("analyse", "bake"):
+        return []
+    new = f"{doc['to_version']} {_ratio(verdict['new']['failed'], verdict['new']['total'])}"
+    old = f"{doc['from_version']} {_ratio(verdict['old']['failed'], verdict['old']['total'])}"
+    limit = f"limit {100 * verdict['limit_ratio']:g}%"
+    text = "    ".join([new, old, limit] if doc["from_version"] else [new, limit])
+    return [f"    {cut(f'errors  {text}', paint.width - 4)}"]
+
+
+def _bar(doc: "Deployment", paint: Paint) -> str:
+    """`traffic  1.4.1 ####.... 1.4.2   75% / 25%   0 lost of 227,000`."""
+    serving, old, new = doc["serving"], doc["from_version"], doc["to_version"]
+    if serving is None or old is None or old == new:
+        return ""
+    weights = serving["weights_percent"]
+    before, after = weights.get(old, 0), weights.get(new, 0)
+    if before + after == 0:
+        return ""
+    filled = round(BAR * before / (before + after))
+    drawn = "#" * filled + "." * (BAR - filled)
+    lost = _lost(doc)
+    text = f"traffic  {old} {drawn} {new}   {before}% / {after}%" + (f"   {lost}" if lost else "")
+    return cut(text, paint.width)
+
+
+def _verdict_line(doc: "Deployment", paint: Paint) -> str:
+    glyph = words.PHASES.get(doc["phase"], words.UNKNOWN)
+    text = f"{doc['id']} {words.word(doc['phase'])}: {doc['summary']}"
+    if not doc["terminal"]:
+        text = f"{doc['id']} {doc['summary']}"
+    took = spoken(doc["duration_s"]) if doc["duration_s"] is not None and doc["terminal"] else ""
+    room = paint.width - paint.glyph_width - 3 - len(took)
+    first, *rest = wrap(text, room)
+    line = f"{paint.glyph(glyph)} {first}"
+    used = len(glyph.ascii if paint.ascii else glyph.mark) + 1 + cells(first)
+    if took:
+        line += " " * max(paint.width - used - len(took), 2) + took
+    return "\n".join([line, *(f"  {part}" for part in rest)])
+
+
+def _asked(doc: "Deployment", paint: Paint) -> list[str]:
+    text = f"asked by {words.actor(doc['requested_by'])}, plan {digest(doc['plan_digest'])}"
+    if doc["undoes"]:
+        text += f", undoes {doc['undoes']}"
+    if doc["undone_by"]:
+        text += f", undone by {doc['undone_by']}"
+    return [f"  {cut(text, paint.width - 2)}"]
+
+
+def _error(doc: "Deployment", paint: Paint) -> list[str]:
+    error = doc["error"]
+    if error is None:
+        return []
+    found = error_lines(error["code"], error["message"], error["why"], error["fix"], paint)
+    return ["", *(f"  {line}" for line in found)]
+
+
+def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    if doc["serving"]:
+        facts.append(("traffic", _traffic(doc, paint)))
+    if doc["verdict"] and doc["error"] is None:
+        verdict = doc["verdict"]
+        new, old = verdict["new"], verdict["old"]
+        text = f"{verdict['outcome']}: {doc['to_version']} failed "
+        text += words.share(new["failed"], new["total"])
+        if doc["from_version"] and old["total"]:
+            text += f", {doc['from_version']} {words.share(old['failed'], old['total'])}"
+        facts.append(("verdict", f"{text} (limit {100 * verdict['limit_ratio']:g}%)"))
+    requests = doc["requests"]
+    if requests and doc["phase"] != "succeeded" and requests["seen_by_new"]:
+        seen = words.counted(requests["seen_by_new"], "request")
+        text = f"{seen} saw {doc['to_version']}; {requests['failed_by_new']:,} failed"
+        facts.append(("reach", text))
+    if doc["quarantined"]:
+        what = f"{doc['to_version']} is quarantined in {doc['environment']}"
+        facts.append(("state", what))
+    if doc["reason"]:
+        facts.append(("reason", clean(doc["reason"])))
+    follow = [n for n in doc["next"] if n.startswith("orchestrate ")]
+    if follow:
+        undo = doc["phase"] == "succeeded" and "rollback" in follow[0]
+        facts.append(("undo" if undo else "next", follow[0]))
+    return facts
+
+
+def _traffic(doc: "Deployment", paint: Paint) -> str:
+    serving = doc["serving"]
+    assert serving is not None
+    weights = [(v, p) for v, p in serving["weights_percent"].items() if p]
+    split = ", ".join(f"{percent}% on {version}" for version, percent in weights) or "none"
+    seen = serving["observed_at"]
+    at = f"{paint.moment(seen):%H:%M:%S}" if paint.tables else seen
+    text = f"{split}, observed {at}"
+    requests = doc["requests"]
+    if requests:
+        total = words.counted(requests["total"], "request")
+        text += f"; {total} during the change, {requests['lost']:,} lost"
+    return text
+
+
+def _lost(doc: "Deployment") -> str:
+    requests = doc["requests"]
+    return f"{requests['lost']:,} lost of {requests['total']:,}" if requests else ""
+
+
+def _ratio(failed: int, total: int) -> str:
+    return f"{100 * failed / total:.2f}% ({failed:,} of {total:,})" if total else "no data"
+
+
+def _clock(duration_s: float) -> str:
+    return f"{int(duration_s)}s" if duration_s < 60 else spoken(duration_s)

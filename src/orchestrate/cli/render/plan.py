@@ -1,0 +1,103 @@
+"""A plan: in three lines before a deployment, and in full."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orchestrate.cli.render import steps as form
+from orchestrate.cli.render.deployment import digest
+from orchestrate.cli.render.paint import Paint, cells, clean, cut, fields, pad
+from orchestrate.core import words
+
+if TYPE_CHECKING:
+    from orchestrate.cli.documents import Plan, PlanChange
+
+SIGNS = {"+": "good", "-": "bad", "~": "wants", "=": "quiet"}
+
+
+def short(doc: "Plan", paint: Paint) -> list[str]:
+    """The plan in three lines: what, which differences, and the way back."""
+    changes = [f"{c['sign']} {_name(c)}" for c in doc["changes"] if c["sign"] != "="]
+    facts = [
+        ("changes", cut(", ".join(changes) or "none", paint.width - 13)),
+        ("rollback", _rollback(doc)),
+    ]
+    return [cut(_head(doc), paint.width), *fields(facts, paint.width)]
+
+
+def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
+    """Every difference and every step."""
+    if doc["nothing_to_do"]:
+        return [doc["summary"]]
+    until = paint.when(doc["expires_at"], now).removeprefix("today ")
+    lines = [cut(f"{_head(doc)}   good until {until}", paint.width), "", "changes"]
+    names = [_name(c) for c in doc["changes"]]
+    column = min(max((cells(n) for n in names), default=0), 30)
+    for change, name in zip(doc["changes"], names, strict=True):
+        sign = paint.tone(change["sign"], SIGNS.get(change["sign"], "quiet"))
+        text = cut(f"{pad(cut(name, column), column)}   {_values(change)}", paint.width - 4)
+        lines.append(f"  {sign} {text}".rstrip())
+    lines += ["", "steps"]
+    for number, title in enumerate(form.titles(doc["steps"]), 1):
+        lines.append(cut(f"  {number:>2} {title}", paint.width))
+    if doc["at_least_s"]:
+        lines.append(f"  at least {words.length(doc['at_least_s'])} of watching")
+    lines += ["", "rollback", f"  {_rollback(doc)}"]
+    lines += [f"  cannot be undone: {clean(lost)}" for lost in _lost(doc)]
+    lines += ["", *fields(_needs(doc), paint.width, indent=0)]
+    return lines
+
+
+def deploy_command(doc: "Plan") -> str:
+    """The command that carries out this very plan."""
+    verb = "deploy rollback" if doc["kind"] == "rollback" else "deploy"
+    command = f"orchestrate {verb} --env {doc['environment']} --version {doc['to_version']}"
+    return command if verb != "deploy" else f"{command} --plan {digest(doc['digest'])}"
+
+
+def _head(doc: "Plan") -> str:
+    number = f" ({doc['from_revision']})" if doc["from_revision"] else ""
+    before = f"{doc['from_version']}{number} -> " if doc["from_version"] else ""
+    return "   ".join(
+        (
+            f"plan {digest(doc['digest'])}",
+            doc["environment"],
+            f"{before}{doc['to_version']}",
+            doc["strategy"] if doc["kind"] == "deploy" else doc["kind"],
+        )
+    )
+
+
+def _name(change: "PlanChange") -> str:
+    return f"{change['what']} {clean(change['name'])}".strip()
+
+
+def _values(change: "PlanChange") -> str:
+    before, after = change["before"], change["after"]
+    if change["sign"] == "=":
+        return "as it is"
+    if before is None:
+        return clean(after or "")
+    return clean(f"{before} -> {after}") if after is not None else f"{clean(before)} is gone"
+
+
+def _rollback(doc: "Plan") -> str:
+    target = doc["rollback"]
+    if target is None:
+        return "none: nothing was live before"
+    where = f"to {target['version']} ({target['revision']})"
+    if not target["restorable"]:
+        return f"{where}: cannot be restored"
+    return f"{where}: " + ("running now" if target["running"] else "can be restored")
+
+
+def _lost(doc: "Plan") -> list[str]:
+    return doc["rollback"]["lost"] if doc["rollback"] else []
+
+
+def _needs(doc: "Plan") -> list[tuple[str, str]]:
+    facts: list[tuple[str, str]] = []
+    if doc["needs_approval"]:
+        facts.append(("needs", "an approval"))
+    elif doc["needs_confirmation"]:
+        facts.append(("needs", "a person's yes: --yes, --plan, or the question at a terminal"))
+    return [*facts, ("next", deploy_command(doc))]

@@ -1,0 +1,268 @@
+"""Every command as data: its options, its one-line help, and the function that carries it out.
+
+From this table come the plain parser of `hot`, which needs no library, the click application with
+its help and its errors, and the reference in docs/cli.md.
+"""
+
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """An option: `kind` is flag, text, whole (a number), choice or many (may be repeated)."""
+
+    name: str
+    help: str
+    kind: str = "flag"
+    short: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name in what a command is given."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+class Command(NamedTuple):
+    """A command: `run` is `module:function(session, given) -> exit code`."""
+
+    path: tuple[str, ...]
+    help: str
+    run: str
+    options: tuple[Option, ...] = ()
+    argument: str = ""
+    """Name of the one argument, `ID?` when it may be left out; empty for none."""
+    more: str = ""
+    """Further help, after the one line."""
+    foreign: bool = False
+    """`run` names a click command of its own."""
+
+    @property
+    def takes(self) -> tuple[Option, ...]:
+        """Its options with those that every command has."""
+        return (*self.options, *COMMON)
+
+
+COMMON = (
+    Option("--json", "One JSON document on standard output, on failure too"),
+    Option("--output", "Form of the answer", "choice", choices=("text", "json", "jsonl")),
+    Option("--quiet", "The id or the version alone", short="-q"),
+    Option("--no-input", "Ask nothing"),
+    Option("--no-color", "No colour"),
+    Option("--utc", "Times in UTC"),
+)
+ENV = Option("--env", "Environment", "text", "-e", "NAME")
+VERSION = Option("--version", "Version", "text", "-V", "VERSION")
+REASON = Option("--reason", "Why, for the record", "text", metavar="TEXT")
+YES = Option("--yes", "Do not ask", short="-y")
+FORCE = Option("--force", "Allow a quarantined revision; needs a reason")
+WAIT = (
+    Option("--wait", "Follow it to the end (the default)"),
+    Option("--detach", "Print the id and return at once"),
+    Option("--wait-timeout", "Stop watching after this long", "text", metavar="DURATION"),
+)
+STRATEGY = Option(
+    "--strategy",
+    "Instead of the environment's own",
+    "choice",
+    choices=("recreate", "rolling", "blue-green", "canary"),
+)
+
+GROUPS = {
+    "deploy": "Deploy a version, or look at and steer deployments",
+    "env": "Environments: list, show, create, delete",
+}
+
+_READS = "orchestrate.cli.commands.reads"
+_DEPLOY = "orchestrate.cli.commands.deploy"
+_STEER = "orchestrate.cli.commands.steer"
+_ENV = "orchestrate.cli.commands.environments"
+_SERVICE = "orchestrate.cli.commands.service"
+
+COMMANDS = (
+    Command(
+        ("init",),
+        "Write an orchestrate.yaml for this directory",
+        "orchestrate.cli.commands.init:init",
+        (YES,),
+        more="Looks at what is here, shows what it would write, and overwrites nothing.",
+    ),
+    Command(
+        ("env", "list"),
+        "Every environment: what is live, since when, how it does",
+        f"{_READS}:env_list",
+    ),
+    Command(
+        ("env", "show"),
+        "One environment with all its settings",
+        f"{_READS}:env_show",
+        (Option("--variables", "Show the variables' values"),),
+        argument="NAME",
+    ),
+    Command(
+        ("env", "create"),
+        "Create or change an environment, or all of a file",
+        f"{_ENV}:create",
+        (
+            Option("--file", "Take them from this orchestrate.yaml", "text", "-f", "FILE"),
+            Option("--env", "With --file: only this one", "many", "-e", "NAME"),
+            Option("--type", "dev, staging or production", "text", metavar="TYPE"),
+            Option("--provider", "local, docker, kubernetes, ...", "text", metavar="NAME"),
+            Option("--url", "Where people reach it", "text", metavar="URL"),
+            Option("--config", "A setting of the provider", "many", metavar="KEY=VALUE"),
+            Option("--variable", "A variable of the application", "many", metavar="NAME=VALUE"),
+            STRATEGY._replace(help="How versions replace each other"),
+            Option("--app", "The app's name; else the repository's", "text", metavar="NAME"),
+            Option("--dry-run", "Show what would change, and change nothing"),
+        ),
+        argument="NAME?",
+        more="The value of --config is read as JSON where it is JSON: replicas=3, tls=true, "
+        'command=["python", "app.py"].',
+    ),
+    Command(
+        ("env", "delete"),
+        "Stop what runs there and delete it; its history is kept",
+        f"{_ENV}:delete",
+        (
+            Option("--confirm", "Its name again, where nobody can be asked", "text", "", "NAME"),
+            REASON,
+        ),
+        argument="NAME",
+    ),
+    Command(
+        ("deploy",),
+        GROUPS["deploy"],
+        f"{_DEPLOY}:deploy",
+        (
+            ENV,
+            VERSION,
+            STRATEGY,
+            Option("--plan", "Carry out this very plan, or nothing", "text", metavar="DIGEST"),
+            REASON,
+            Option("--timeout", "Deadline of the deployment", "text", metavar="DURATION"),
+            *WAIT,
+            Option("--queue", "Wait for a running deployment to end"),
+            YES,
+            FORCE,
+        ),
+        more="Follows the deployment to its end: exit code 0 when it succeeded, 1 when it did "
+        "not. Ctrl-C stops watching, never the deployment.",
+    ),
+    Command(
+        ("deploy", "status"),
+        "What is live and what goes on, or how a deployment stands",
+        f"{_READS}:status",
+        (
+            ENV,
+            Option("--follow", "Go on to the end", short="-f"),
+            Option("--wait-timeout", "Stop watching after this long", "text", metavar="DURATION"),
+        ),
+        argument="ID?",
+    ),
+    Command(
+        ("deploy", "history"),
+        "Deployments, newest first",
+        f"{_READS}:history",
+        (
+            ENV,
+            Option("--limit", "How many (10)", "whole", metavar="N"),
+            Option("--before", "Older than this one", "text", metavar="ID"),
+            Option("--result", "Only those that ended so, such as rolled_back", "text", "", "R"),
+            VERSION,
+            Option("--by", "Only those this actor asked for", "text", metavar="ACTOR"),
+        ),
+    ),
+    Command(
+        ("deploy", "diff"),
+        "The plan: what would change, step by step, and the way back",
+        f"{_READS}:diff",
+        (
+            ENV,
+            VERSION,
+            STRATEGY,
+            Option("--exit-code", "1 when there is something to change"),
+        ),
+    ),
+    Command(
+        ("deploy", "validate"),
+        "Ask every check before a deployment; changes nothing",
+        f"{_READS}:validate",
+        (ENV, VERSION),
+    ),
+    Command(
+        ("deploy", "rollback"),
+        "Go back to the last verified revision, or to a version",
+        f"{_DEPLOY}:rollback",
+        (
+            ENV,
+            VERSION,
+            REASON,
+            *WAIT,
+            Option("--quarantine", "Refuse the version that is left from now on"),
+            YES,
+            FORCE,
+        ),
+    ),
+    Command(
+        ("deploy", "pause"),
+        "Stop advancing; the traffic stays as it is",
+        f"{_STEER}:pause",
+        (ENV, REASON),
+        argument="ID?",
+    ),
+    Command(("deploy", "resume"), "Go on after a pause", f"{_STEER}:resume", (ENV, REASON), "ID?"),
+    Command(
+        ("deploy", "promote"),
+        "Go to the next step without waiting for the verdict",
+        f"{_STEER}:promote",
+        (ENV, REASON),
+        argument="ID?",
+    ),
+    Command(
+        ("deploy", "cancel"),
+        "Stop a deployment and put back what was live",
+        f"{_STEER}:cancel",
+        (ENV, REASON, *WAIT),
+        argument="ID?",
+    ),
+    Command(
+        ("deploy", "logs"),
+        "What the application wrote",
+        f"{_READS}:logs",
+        (
+            ENV,
+            VERSION,
+            Option("--tail", "Lines of each replica (80)", "whole", "-n", "N"),
+            Option("--grep", "Only lines with this text", "text", metavar="TEXT"),
+        ),
+        argument="ID?",
+    ),
+    Command(
+        ("mcp",),
+        "Serve an agent: MCP on standard input and output",
+        f"{_SERVICE}:mcp",
+        (
+            Option("--read-only", "Offer nothing that changes anything"),
+            Option("--toolsets", "Offer these only", "text", metavar="A,B"),
+        ),
+    ),
+    Command(
+        ("serve",),
+        "Be the service; it is started by itself when needed",
+        f"{_SERVICE}:serve",
+        (
+            Option("--idle-exit", "End after so long without work", "text", metavar="DURATION"),
+            Option("--replace", "End the one that runs first"),
+        ),
+    ),
+    Command(("stop",), "Stop the service; what is deployed goes on", f"{_SERVICE}:stop"),
+    Command(
+        ("doctor",), "What is there, what is missing, and what provides it", f"{_SERVICE}:doctor"
+    ),
+    Command(
+        ("demo",),
+        "See it work: four versions of a shop on this machine",
+        "orchestrate.cli.demo:demo",
+        foreign=True,
+    ),
+)
