@@ -82,14 +82,13 @@ def make_plan(
 
 def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -> Plan:
     """The plan that stops revisions which were kept for a quick rollback."""
-    settings = environment.strategy.model_copy(update={"keep_old_s": 0.0})
     steps: list[Step] = []
     for ref in kept:
         change = Change(
             new=live.ref,
             new_replicas=0,
             old=ref,
-            settings=settings,
+            settings=environment.strategy,
             health=environment.health,
         )
         steps += [step.model_copy(update={"undo": ()}) for step in change.stop_old()]

@@ -198,6 +198,19 @@ def test_a_file_that_cannot_be_read_says_where_and_in_plain_words(text: str, sai
     assert any(said in each for each in problems(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environments: {secrets: {type: dev, provider: local, config: {a: '${SET}'}}}",
+        "environments: {x: {type: dev, provider: local, config: {variables: {A: '${SET}'}}}}",
+        "variables: {A: '${SET}'}",
+        "environments: {'${SET}': {type: dev, provider: local}}",
+    ],
+)
+def test_nothing_is_filled_in_below_a_key_that_only_sounds_right(text: str) -> None:
+    assert any("`${` is filled in only below" in each for each in problems(text))
+
+
 def test_aliases_that_would_make_the_file_large_are_refused() -> None:
     lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     for n in range(1, 9):
