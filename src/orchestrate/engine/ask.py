@@ -37,7 +37,7 @@ def ask(address: str, gate: HealthGate, version: str, host: str | None = None) -
             found = response.headers.get(gate.version_header) if gate.version_header else None
     except httpx2.HTTPError as error:
         return Answer(url, f"GET {url}: {clean(str(error) or type(error).__name__, limit=160)}")
-    found = clean(found, limit=80) if found is not None else None
+    found = clean(found, limit=100) if found is not None else None
     if status != gate.expect_status:
         return Answer(url, f"GET {url} answered {status}, expected {gate.expect_status}", found)
     if gate.version_header and found != version:

@@ -47,7 +47,7 @@ class WorldlyHands:
 
     def validate(self, order: Order, seq: int) -> Json:
         """Ask the gates once more: the plan may have been made a while ago."""
-        plan = Plan.model_validate(order["plan"])
+        plan = Plan.model_validate(order.plan)
         with self._store.session() as session:
             row = deployments.get(session, seq)
             target = revisions.as_revision(revisions.get(session, row.to_revision_id))
@@ -133,7 +133,7 @@ class WorldlyHands:
 
     def _site(self, order: Order) -> Site:
         with self._store.session() as session:
-            row = environments.get(session, order["environment_id"])
+            row = environments.get(session, order.environment_id)
             return site_of(row, self._home)
 
     def _scene(self, order: Order) -> Scene:

@@ -9,6 +9,7 @@ from typing import TypedDict
 from pydantic import JsonValue
 
 from orchestrate.core.deployment import Kind, Phase, StepState
+from orchestrate.core.environment import Model
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
 from orchestrate.store import deployments, environments, revisions
@@ -16,8 +17,8 @@ from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow, now
 
 
-class Order(TypedDict):
-    """What the workflow needs to know of its deployment."""
+class Order(Model):
+    """What the workflow needs to know of its deployment. Times are seconds since the epoch."""
 
     environment_id: int
     plan: dict[str, JsonValue]

@@ -77,6 +77,10 @@ class Worker:
     def _carry_out(self, seq: int, undo_only: bool) -> str:
         try:
             return Run(self._durable, self._hands, seq).carry_out(undo_only)
+        except Exception:
+            # The record stays open; the next look finds the broken workflow and undoes it.
+            log.exception("deployment d%s broke off", seq)
+            raise
         finally:
             self.nudge()
 
@@ -100,6 +104,7 @@ class Worker:
             if tick % WATCH_EVERY == 0:
                 self._guarded(self._watch_over)
                 self._guarded(self._adopt_orphans)
+                self._guarded(self._resume_broken)
             tick += 1
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -174,8 +179,8 @@ class Worker:
             status = self._durable.status(self._running_workflow(seq))
             if status is None:
                 self.begin(seq)
-            elif status not in ("PENDING", "ENQUEUED"):
-                log.error("deployment d%s broke off (%s): undoing it", seq, status)
+            elif status == "ERROR" and self._durable.status(f"{_workflow(seq)}-undo") is None:
+                log.error("deployment d%s broke off: undoing it", seq)
                 self._durable.start(f"{_workflow(seq)}-undo", seq, undo_only=True)
 
     def _running_workflow(self, seq: int) -> str:

@@ -73,9 +73,9 @@ class Run:
 
     def carry_out(self, undo_only: bool = False) -> str:
         """Do all steps, or undo what was begun. Returns the phase it ended in."""
-        order = self._record("open", lambda s: dict(journal.open_order(s, self._seq)))
-        self._order: Order = TypeAdapter(Order).validate_python(order)
-        plan = Plan.model_validate(self._order["plan"])
+        order = self._record("open", lambda s: journal.open_order(s, self._seq).model_dump())
+        self._order = Order.model_validate(order)
+        plan = Plan.model_validate(self._order.plan)
         before: Json = {}
         try:
             if undo_only:
@@ -205,8 +205,8 @@ class Run:
             self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by))
 
     def _watch_the_clock(self) -> None:
-        if self._durable.step("clock", self._hands.now) > self._order["deadline"]:
-            limit = self._order["deadline"] - self._order["taken"]
+        if self._durable.step("clock", self._hands.now) > self._order.deadline:
+            limit = self._order.deadline - self._order.taken
             raise DeadlineExceeded(
                 f"not done within {limit:g}s",
                 why=["the deadline counts from when it took the environment"],
@@ -322,7 +322,7 @@ def _requests(order: Order, before: Json, after: Json) -> Json | None:
     """Requests during the change: totals, lost, and what the new revision saw."""
     if not after:
         return None
-    new = Plan.model_validate(order["plan"]).new
+    new = Plan.model_validate(order.plan).new
     total = lost = seen = failed = 0
     for key, value in after.items():
         now, then = _numbers(value), _numbers(before.get(key))

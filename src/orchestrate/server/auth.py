@@ -39,7 +39,7 @@ def person(uid: int) -> Caller:
 
 def agent(name: str, uid: int) -> Caller:
     """An agent, on behalf of the person whose program it is. Its name is its own word."""
-    return Caller(actor=clean(name, limit=60) or "agent", on_behalf_of=user_name(uid), door="mcp")
+    return Caller(actor=clean(name, limit=100) or "agent", on_behalf_of=user_name(uid), door="mcp")
 
 
 class PeerProtocol(HttpToolsProtocol):
