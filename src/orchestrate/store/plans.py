@@ -1,7 +1,7 @@
 """Plans somebody looked at, found again by digest or an unambiguous part of it."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
@@ -43,6 +43,11 @@ def keep(
     session.add(row)
     session.flush()
     return row
+
+
+def made_at(row: PlanRow) -> datetime:
+    """When the plan was last made."""
+    return row.expires_at - timedelta(seconds=GOOD_FOR_S)
 
 
 def find(session: Session, name: str) -> PlanRow:

@@ -240,9 +240,12 @@ def _same(
     newest = deployments.newest(session, row.id or 0)
     if newest is None or newest.plan_digest != kept.digest:
         return None
-    if newest.finished_at is None or newest.phase == Phase.SUCCEEDED.value:
+    if newest.finished_at is None or (key is not None and newest.idempotency_key == key):
         return newest
-    return newest if key is not None and newest.idempotency_key == key else None
+    # A plan that was looked at before this deployment began: the call is a retry of the one that
+    # began it. One that was made again since is a new request.
+    made_before = plans.made_at(kept) <= newest.created_at
+    return newest if newest.phase == Phase.SUCCEEDED.value and made_before else None
 
 
 def _check_permission(row: EnvironmentRow, kept: PlanRow, confirmed: bool) -> None:

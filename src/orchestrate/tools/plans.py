@@ -4,9 +4,10 @@ from pydantic import Field, JsonValue
 
 from orchestrate.core import words
 from orchestrate.core.canonical import short
+from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
-from orchestrate.core.errors import InvalidInput
+from orchestrate.core.errors import InvalidInput, OrchestrateError
 from orchestrate.core.names import check_version
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
@@ -61,14 +62,20 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
     with service.store.session() as session:
         row = environments.find(session, given.environment)
         busy = deployments.running(session, row.id or 0)
-        subject = Subject(
-            site=site_of(row, service.home),
-            home=service.home,
-            version=given.version,
-            busy=describe(session, busy) if busy else None,
-            target=_target_of_change(session, context, row),
-        )
-    results = run(subject)
+        holder = describe(session, busy) if busy else None
+        try:
+            subject = Subject(
+                site=site_of(row, service.home),
+                home=service.home,
+                version=given.version,
+                busy=holder,
+                target=_target_of_change(session, context, row),
+            )
+        except OrchestrateError as error:
+            fix = next(iter(error.fix), None)
+            results = [CheckResult("provider", "fail", error.message, fix)]
+        else:
+            results = run(subject)
     bad = [r for r in results if r.blocks]
     about = f"{given.version} in {row.name}" if given.version else row.name
     word = "ready" if not bad else f"not ready: {bad[0].name}: {bad[0].text}"
