@@ -17,7 +17,7 @@ from orchestrate.providers.local import LocalProvider
 from orchestrate.providers.processes.ports import free_port
 from tests.support.waiting import eventually
 
-APP = '''
+APP = """
 import http.server, json, os, sys, time
 
 FAILING = {failing}
@@ -50,7 +50,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving {version}", flush=True)
 http.server.ThreadingHTTPServer.daemon_threads = True
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Local:
     url: str | None = None
     config: dict[str, JsonValue] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
-    health: HealthGate = HealthGate(interval_s=0.1)
+    health: HealthGate = field(default_factory=lambda: HealthGate(interval_s=0.1))
     number: int = 0
 
     def __post_init__(self) -> None:
