@@ -4,7 +4,10 @@ Rules (each was measured): a constant application version; the executor id is a 
 never pickle; nothing is hard-cancelled; messages steer a running workflow.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
@@ -20,6 +23,14 @@ J = TypeVar("J")
 """JSON: what is journalled must be."""
 
 
+class Stopping(BaseException):
+    """This worker stops: a workflow breaks off here and goes on at the next launch.
+
+    Not an Exception, so that no workflow takes it for a failure and undoes what it did; and DBOS
+    records no outcome for it.
+    """
+
+
 class Durable:
     """Workflows over one store, executed under one slot."""
 
@@ -29,6 +40,7 @@ class Durable:
         self._engine = make_engine(store.url, durable=False)
         self._workflow: Callable[[int, bool], str] | None = None
         self._source: SQLAlchemyDatasource | None = None
+        self._closing = threading.Event()
 
     def launch(self, workflow: Callable[[int, bool], str]) -> None:
         """Begin executing: first whatever a former holder of the slot left unfinished."""
@@ -60,6 +72,7 @@ class Durable:
 
     def close(self) -> None:
         """Stop executing. What runs goes on at the next launch."""
+        self._closing.set()
         DBOS.destroy(destroy_registry=True)
         self._engine.dispose()
 
@@ -86,11 +99,28 @@ class Durable:
                 # Underscored, and idempotent in SQL; held by a test of ours at each upgrade.
                 DBOS._recover_pending_workflows([slot])
 
+    def forget(self, older_than: datetime) -> int:
+        """Delete the journals of workflows that ended before; the records stay. Returns how many.
+
+        DBOS itself keeps every step's answer for ever.
+        """
+        ended = DBOS.list_workflows(
+            status=["SUCCESS", "ERROR"],
+            end_time=older_than.isoformat(),
+            limit=100,
+            load_input=False,
+            load_output=False,
+        )
+        if ended:
+            DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
+        return len(ended)
+
     # Inside a workflow:
 
     def step(self, name: str, act: Callable[[], J]) -> J:
         """Run `act` and journal what it returns. At least once: `act` must be idempotent."""
-        return DBOS.run_step({"name": name}, act)
+        with self._journal():
+            return DBOS.run_step({"name": name}, act)
 
     def record(self, name: str, write: Callable[[Session], J]) -> J:
         """Write rows, committed together with the journal entry: exactly once."""
@@ -102,9 +132,23 @@ class Durable:
             assert isinstance(session, Session)
             return write(session)
 
-        return source.run_tx_step({"name": name}, transaction)
+        with self._journal():
+            return source.run_tx_step({"name": name}, transaction)
 
     def receive(self, timeout_s: float) -> dict[str, JsonValue] | None:
         """The next message, or None after `timeout_s` seconds."""
-        message: Any = DBOS.recv(CONTROL, timeout_seconds=timeout_s)
+        with self._journal():
+            message: Any = DBOS.recv(CONTROL, timeout_seconds=timeout_s)
         return message if isinstance(message, dict) else None
+
+    @contextmanager
+    def _journal(self) -> Iterator[None]:
+        """Tell what DBOS raises while it is being closed apart from what a step raises."""
+        if self._closing.is_set():
+            raise Stopping
+        try:
+            yield
+        except Exception as error:
+            if self._closing.is_set():
+                raise Stopping from error
+            raise

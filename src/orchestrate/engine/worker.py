@@ -6,6 +6,7 @@ One in each service; on PostgreSQL any number may share a store.
 import logging
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 WATCH_EVERY = 2
 """Ticks between two looks after processes and edges."""
+FORGET_EVERY = 3600
+JOURNALS_KEPT = timedelta(days=7)
+"""How long the journal of a deployment that has ended is kept; its records stay for ever."""
 
 
 class Worker:
@@ -105,6 +109,8 @@ class Worker:
                 self._guarded(self._watch_over)
                 self._guarded(self._adopt_orphans)
                 self._guarded(self._resume_broken)
+            if tick % FORGET_EVERY == 0:
+                self._guarded(self._forget_old)
             tick += 1
 
     def _guarded(self, act: Callable[[], None]) -> None:
@@ -170,6 +176,10 @@ class Worker:
         """On a shared database: go on with what dead workers left."""
         if not self.store.url.startswith("sqlite"):
             self._durable.adopt(lambda slot: is_free(slot, self.home, self.store.url))
+
+    def _forget_old(self) -> None:
+        while self._durable.forget(now() - JOURNALS_KEPT):
+            pass
 
     def _resume_broken(self) -> None:
         """Deployments that are open without a workflow that runs: start it, or undo."""
