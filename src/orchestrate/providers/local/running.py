@@ -95,12 +95,12 @@ class Running:
             spec = self.spec(key)
             if spec is None:
                 continue
-            if self.program(key).ensure():
-                done.append(f"supervisor of {key} started")
             moved = self._ports(key, spec, spec.wanted, held)
             if moved != spec.ports:
                 self.program(key).ask(_with_ports(moved))
                 done.append(f"{key} moved to other ports")
+            if self.program(key).ensure():
+                done.append(f"supervisor of {key} started")
         return done
 
     def observe(self) -> Iterator[RunningRevision]:

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 Json = dict[str, object]
 
@@ -58,6 +58,12 @@ def append_line(path: str, record: Json, *, limit: int = 1 << 20) -> None:
         os.close(handle)
     if size + len(line) > limit:
         os.replace(path, f"{path}.1")
+
+
+def say(text: str) -> None:
+    """A line in the supervisor's own log. On a full disk there is nowhere left to say it."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def remove(path: str) -> None:

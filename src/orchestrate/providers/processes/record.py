@@ -4,7 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 
-from orchestrate.providers.processes.files import Json, append_line, read_json
+from orchestrate.providers.processes.files import Json, append_line, read_json, say
 from orchestrate.providers.processes.identity import Identity, boot, start_of
 from orchestrate.providers.processes.spec import identity_of
 
@@ -62,7 +62,7 @@ class Record:
         try:
             append_line(self.effects_path, {**effect, "write": write})
         except OSError as problem:
-            print(f"effect not written down: {problem}: {effect}", flush=True)
+            say(f"effect not written down: {problem}: {effect}")
 
 
 class SignedOn:

@@ -10,7 +10,6 @@ import json
 import os
 import select
 import signal
-import sys
 import time
 
 from orchestrate.providers.processes import logs
@@ -20,6 +19,7 @@ from orchestrate.providers.processes.files import (
     private_directory,
     read_json,
     replace,
+    say,
     try_lock,
 )
 from orchestrate.providers.processes.identity import identify
@@ -51,7 +51,6 @@ def main(directory: str) -> int:
     os.write(tell, b"ok")
     os.close(tell)
     supervisor.run()
-    sys.stdout.flush()
     os._exit(0)
 
 
@@ -93,7 +92,7 @@ class Supervisor:
             try:
                 self.step()
             except OSError as problem:  # a full disk, mostly: the programs must not pay for it
-                print(f"tried again soon: {problem}", flush=True)
+                say(f"tried again soon: {problem}")
                 time.sleep(TICK_S)
 
     def step(self) -> None:
@@ -123,7 +122,7 @@ class Supervisor:
         try:
             self._follow(spec_of(read_json(path) or {}))
         except (ValueError, KeyError) as problem:
-            print(f"spec.json is not usable, the one before stays: {problem}", flush=True)
+            say(f"spec.json is not usable, the one before stays: {problem}")
 
     def _follow(self, spec: Spec) -> None:
         """Take a new spec. Being asked anew ends every pause before a restart."""
@@ -162,7 +161,7 @@ class Supervisor:
             replace(os.path.join(self.directory, "state.json"), text, durable=False)
             self.written = text
         except OSError as problem:
-            print(f"state not written: {problem}", flush=True)
+            say(f"state not written: {problem}")
 
     def _finish(self) -> None:
         """End, unless something was asked for meanwhile: asking holds the same lock."""
