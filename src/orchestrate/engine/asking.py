@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
 
+from orchestrate.core import words
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind
 from orchestrate.core.errors import EnvironmentBusy, NothingToDo, PlanChanged, SecretMissing
@@ -129,7 +130,13 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         deadline_at=now() + timedelta(seconds=timeout_s) if taken else None,
         undoes=environment.live_deployment if draft.plan.kind is Kind.ROLLBACK else None,
     )
-    return deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps)
+    text = f"{_moves(draft)} {draft.plan.strategy.value} plan {short(draft.plan.digest)}"
+    return deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+
+
+def _moves(draft: Draft) -> str:
+    before = draft.live.version if draft.live else None
+    return words.change(before, draft.target.version)
 
 
 def _refuse_empty(draft: Draft) -> None:

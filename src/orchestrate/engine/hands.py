@@ -58,9 +58,11 @@ class WorldlyHands:
             version=target.version,
             expected_artifact=target.artifact.digest,
         )
-        bad = [r for r in run(subject, GATES) if r.blocks]
+        results = run(subject, GATES)
+        bad = [r for r in results if r.blocks]
         if not bad:
-            return {}
+            took = round(sum(r.duration_s for r in results), 3)
+            return {"text": f"{len(results)} checks passed", "took_s": took}
         error = StepFailed(
             f"{target.version} cannot be deployed: {bad[0].text}",
             why=[f"{r.name}: {r.text}" for r in bad],

@@ -52,6 +52,10 @@ def open_order(session: Session, seq: int) -> Order:
     )
 
 
+def validated(session: Session, seq: int, text: str, took_s: float | None) -> None:
+    deployments.tell(session, seq, "validate", StepState.DONE.value, text, took_s)
+
+
 def begin(session: Session, seq: int, position: int, phase: Phase | None, writes: bool) -> int:
     """Begin a step: its undo is already recorded with it, its write number is journalled now.
 

@@ -100,6 +100,9 @@ class Run:
             "validate", lambda: self._hands.validate(self._order, self._seq)
         )
         _raise_from(answer)
+        text, took = str(answer.get("text")), answer.get("took_s")
+        took_s = float(took) if isinstance(took, int | float) else None
+        self._record("validated", lambda s: journal.validated(s, self._seq, text, took_s))
 
     def _do(self, plan: Plan) -> None:
         phase = Phase.DEPLOYING

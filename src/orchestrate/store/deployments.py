@@ -84,8 +84,10 @@ def page(
     return session.exec(statement.order_by(col(DeploymentRow.seq).desc()).limit(limit)).all()
 
 
-def add(session: Session, row: DeploymentRow, keys: Sequence[str], steps: Sequence[Step]) -> int:
-    """Record a deployment with all its steps waiting; returns its number.
+def add(
+    session: Session, row: DeploymentRow, keys: Sequence[str], steps: Sequence[Step], text: str
+) -> int:
+    """Record a deployment with all its steps waiting, and say `text`; returns its number.
 
     With `taken_at` set it takes the environment, and the database refuses a second one by
     IntegrityError.
@@ -95,7 +97,7 @@ def add(session: Session, row: DeploymentRow, keys: Sequence[str], steps: Sequen
     seq = row.seq or 0
     for position, (key, step) in enumerate(zip(keys, steps, strict=True)):
         session.add(_step(seq, position, key, step))
-    tell(session, seq, "deploy", "queued" if row.taken_at is None else "running")
+    tell(session, seq, "deploy", "queued" if row.taken_at is None else "running", text)
     return seq
 
 

@@ -1,6 +1,8 @@
 """What a look at a running step is given, and what it says."""
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +14,9 @@ from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
 Memory = Mapping[str, JsonValue]
-LOG_LINES = 20
+LOG_LINES = 50
+LINES_SHOWN = 10
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,23 @@ def failed(
     kind: type[StepFailed], message: str, scene: Scene, revision: Ref, *, why: list[str]
 ) -> OrchestrateError:
     """A failure of a revision, with the last lines it logged."""
-    lines = [
-        f"untrusted | {clean(line.text, limit=120)}"
-        for line in scene.provider.logs(revision, LOG_LINES)
-    ][-LOG_LINES:]
+    lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
     if lines:
-        why = [*why, "last lines of its log:", *lines]
+        why = [*why, "last lines of its log:", *lines[-LINES_SHOWN:]]
     return kind(message, why=why)
+
+
+def told_once(lines: list[str]) -> list[str]:
+    """Log lines, those that differ in nothing but numbers only once, with how often."""
+    last: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    for line in lines:
+        shape = _NUMBER.sub("#", line)
+        times[shape] += 1
+        last.pop(shape, None)
+        last[shape] = line
+    return [
+        f"untrusted | {clean(line, limit=200)}"
+        + (f"  ({times[shape]} times)" if times[shape] > 1 else "")
+        for shape, line in last.items()
+    ]

@@ -124,7 +124,8 @@ def upgrade() -> None:
         sa.Column("undoes", sa.Integer(), nullable=True),
         sa.Column("undone_by", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "(finished_at IS NOT NULL) = (phase IN ('succeeded','cancelled','rolled_back','rollback_failed','failed','rejected','expired'))",
+            "(finished_at IS NOT NULL) = (phase IN ('succeeded','cancelled','rolled_back',"
+            "'rollback_failed','failed','rejected','expired'))",
             name=op.f("ck_deployments_ended"),
         ),
         sa.ForeignKeyConstraint(
