@@ -1,6 +1,6 @@
 """Revisions: immutable snapshots that a deployment installs and a rollback restores."""
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from orchestrate.core.canonical import digest, short
 from orchestrate.core.environment import Environment, HealthGate, Model
@@ -27,7 +27,7 @@ class Revision(Model):
     provider: str
     config: dict[str, JsonValue]
     variables: dict[str, str]
-    secret_versions: dict[str, int] = {}
+    secret_versions: dict[str, int] = Field(default_factory=dict)
     health: HealthGate
 
     @property
