@@ -50,7 +50,7 @@ def names() -> tuple[str, ...]:
     return tuple(name for name in _files() if name != INSTRUCTIONS)
 
 
-def load(name: str, **arguments: str) -> str:
+def load(name: str, /, **arguments: str) -> str:
     """The text of a page with its arguments filled in.
 
     Raises InvalidInput for a page that is not there and for an argument that is missing, empty or

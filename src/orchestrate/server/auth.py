@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from orchestrate.core.untrusted import clean
 from orchestrate.tools.operation import Caller
 
+LONGEST_NAME = 60
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -39,7 +40,8 @@ def person(uid: int) -> Caller:
 
 def agent(name: str, uid: int) -> Caller:
     """An agent, on behalf of the person whose program it is. Its name is its own word."""
-    return Caller(actor=clean(name, limit=100) or "agent", on_behalf_of=user_name(uid), door="mcp")
+    said = " ".join(clean(name).split())[:LONGEST_NAME]
+    return Caller(actor=said or "agent", on_behalf_of=user_name(uid), door="mcp")
 
 
 class PeerProtocol(HttpToolsProtocol):

@@ -1,29 +1,23 @@
 """REST over the socket: one route per operation, made from TOOLS; errors as problem details."""
 
-import inspect
 import json
-import logging
-import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
-from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from orchestrate.core.errors import InvalidInput, OrchestrateError
-from orchestrate.server.arguments import explain
+from orchestrate.core.errors import InvalidInput
+from orchestrate.core.untrusted import clean
 from orchestrate.server.auth import person
+from orchestrate.server.calling import call, told
 from orchestrate.tools import TOOLS
-from orchestrate.tools.documents import Document
-from orchestrate.tools.operation import Arguments, Context, Operation, Service
+from orchestrate.tools.operation import Context, Operation, Service
 
-log = logging.getLogger(__name__)
 LONGEST_BODY = 4 * 1024 * 1024
-THREADS = anyio.CapacityLimiter(16)
 
 
 def rest_app(service: Service, touch: Callable[[], None]) -> Starlette:
@@ -39,27 +33,7 @@ def rest_app(service: Service, touch: Callable[[], None]) -> Starlette:
     ]
     # Longer patterns first: an environment's name may hold a slash (app/name).
     routes.sort(key=lambda route: -len(route.path))
-    return Starlette(routes=routes, exception_handlers={404: _unknown_path})
-
-
-async def call(
-    tool: Operation[Any, Any], context: Context, data: Mapping[str, object], people: bool
-) -> Document:
-    """Check the arguments and run the operation; what is not async runs in a thread.
-
-    Raises OrchestrateError, InvalidInput for arguments that do not fit.
-    """
-    model: type[Arguments] = (tool.people if people else None) or tool.arguments
-    try:
-        given = model.model_validate(data)
-    except ValidationError as error:
-        raise explain(error, model) from error
-    if inspect.iscoroutinefunction(tool.run):
-        document = await tool.run(context, given)
-    else:
-        document = await anyio.to_thread.run_sync(tool.run, context, given, limiter=THREADS)
-    assert isinstance(document, Document)
-    return document
+    return Starlette(routes=routes, exception_handlers={404: _unknown_path, 405: _other_method})
 
 
 def _pattern(path: str) -> str:
@@ -83,25 +57,20 @@ def _endpoint(
     return endpoint
 
 
-def problem(error: Exception) -> Response:
+def problem(error: Exception, status: int | None = None) -> Response:
     """An error as orchestrate.error.v1 with the members of RFC 9457."""
-    known = error
-    request_id = secrets.token_hex(4)
-    if not isinstance(known, OrchestrateError):
-        log.error("request %s failed", request_id, exc_info=error)
-        known = OrchestrateError(
-            "an unexpected error", why=[f"request {request_id} in the service's log"]
-        )
-    details = {**known.as_dict(), "request_id": request_id}
-    body = {
+    known, request_id = told(error)
+    body: dict[str, object] = {
         "schema": "orchestrate.error.v1",
         "type": f"/docs/errors#{known.code}",
         "title": known.code.replace("_", " "),
-        "status": known.status,
+        "status": status or known.status,
         "detail": known.message,
-        "error": details,
+        "error": {**known.as_dict(), "request_id": request_id},
     }
-    return JSONResponse(body, status_code=known.status, media_type="application/problem+json")
+    return JSONResponse(
+        body, status_code=status or known.status, media_type="application/problem+json"
+    )
 
 
 def _uid(request: Request) -> int:
@@ -118,7 +87,8 @@ async def _arguments(request: Request, tool: Operation[Any, Any]) -> dict[str, o
         values = request.query_params.getlist(name)
         field = model.model_fields.get(name)
         many = field is not None and str(field.annotation).startswith("list")
-        _put(found, name, values if many else values[-1])
+        for given in [values] if many else values:
+            _put(found, name, given)
     for name, value in (await _body(request)).items():
         _put(found, name, value)
     return found
@@ -128,6 +98,14 @@ def _put(found: dict[str, object], name: str, value: object) -> None:
     if name in found:
         raise InvalidInput(f"{name} is given twice", fix=["give it once"])
     found[name] = value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; a name given twice is refused, where JSON would take the last."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        _put(found, name, value)
+    return found
 
 
 async def _body(request: Request) -> dict[str, object]:
@@ -142,7 +120,7 @@ async def _body(request: Request) -> dict[str, object]:
     if not raw:
         return {}
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, object_pairs_hook=_object)
     except ValueError as error:
         raise InvalidInput("the body is not JSON", why=[str(error)]) from error
     if not isinstance(data, dict):
@@ -155,9 +133,15 @@ async def _alive(request: Request) -> Response:
 
 
 async def _unknown_path(request: Request, error: Exception) -> Response:
-    missing = InvalidInput(f"there is nothing at {request.method} {request.url.path}")
-    return JSONResponse(
-        {"schema": "orchestrate.error.v1", "status": 404, "error": missing.as_dict()},
-        status_code=404,
-        media_type="application/problem+json",
-    )
+    asked = f"{request.method} {clean(request.url.path, limit=200)}"
+    return problem(InvalidInput(f"there is nothing at {asked}", fix=["see docs/rest.md"]), 404)
+
+
+async def _other_method(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    allowed = (error.headers or {}).get("Allow", "")
+    asked = clean(request.url.path, limit=200)
+    refused = InvalidInput(f"{asked} does not take {request.method}", fix=[f"it takes {allowed}"])
+    answer = problem(refused, 405)
+    answer.headers["Allow"] = allowed
+    return answer

@@ -36,11 +36,13 @@ POLL_S = 1.0
 
 
 class StartDeployment(Arguments):
-    plan: str = Field(description="Digest of a plan; refused if anything moved since")
+    plan: str = Field(description="Digest of a plan, or its first 8 or more")
     reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
-    timeout_s: float | None = Field(default=None, gt=0, le=86400, description="Deadline")
-    queue: bool = Field(default=False, description="Wait for a running deployment to end")
-    force: bool = Field(default=False, description="Allow a quarantined revision; needs a reason")
+    timeout_s: float | None = Field(
+        default=None, gt=0, le=86400, description="Undone if it takes longer; default: as set"
+    )
+    queue: bool = Field(default=False, description="If one runs there: wait for its end")
+    force: bool = Field(default=False, description="Start a quarantined revision; needs a reason")
     idempotency_key: str | None = Field(
         default=None, max_length=100, description="Same key, same deployment"
     )
@@ -54,7 +56,7 @@ class StartConfirmed(StartDeployment):
 
 class WaitDeployment(Arguments):
     deployment: str = ID
-    timeout_s: float = Field(default=45, ge=0, le=50, description="Longest wait")
+    timeout_s: float = Field(default=45, ge=0, le=50, description="Longest wait; 50 at most")
 
 
 class GetDeployment(Arguments):
@@ -69,9 +71,9 @@ class FollowDeployment(Arguments):
 
 class ListDeployments(Arguments):
     environment: str | None = Field(default=None, description="Environment name")
-    phase: Phase | None = None
-    version: str | None = None
-    by: str | None = Field(default=None, description="Actor")
+    phase: Phase | None = Field(default=None, description="Only those in this phase")
+    version: str | None = Field(default=None, description="Only those to this version")
+    by: str | None = Field(default=None, description="Only those this agent or person asked for")
     limit: int = Field(default=10, ge=1, le=100)
     cursor: str | None = Field(default=None, description="next_cursor of the page before")
 
@@ -79,16 +81,19 @@ class ListDeployments(Arguments):
 class ControlDeployment(Arguments):
     deployment: str = ID
     action: Action = Field(
-        description="promote: do not wait for the verdict; cancel: put back what was live"
+        description="pause, resume; promote: end the analysis in favour; cancel: put back"
+        " what was live"
     )
-    reason: str | None = Field(default=None, max_length=500)
+    reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
 
 
 class Rollback(Arguments):
     environment: str = Field(description="Environment name")
-    version: str | None = Field(default=None, description="Default: the last verified one")
+    version: str | None = Field(
+        default=None, description="One that was live; default: last verified"
+    )
     reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
-    quarantine: bool = Field(default=False, description="Refuse the left revision from now on")
+    quarantine: bool = Field(default=False, description="Refuse what is left from now on")
     force: bool = Field(default=False, description="Allow a quarantined target")
 
 
@@ -97,9 +102,9 @@ class RollbackConfirmed(Rollback):
 
 
 def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocument:
-    """Apply a plan by its digest; refused if anything moved. Answers at once with an id; then
-    wait_deployment. The same plan while it runs gives the same deployment. Production needs a
-    person at the CLI.
+    """Carry out a plan by its digest; refused if anything moved since. Answers at once with an
+    id: then wait_deployment. The same plan again gives the same deployment. Production needs a
+    person's yes, which no argument stands for.
     """
     service = context.service
     if given.force and not given.reason:
@@ -125,8 +130,9 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
 
 
 def rollback(context: Context, given: Rollback) -> DeploymentDocument:
-    """Return to the last verified revision (code and config together), or to a named version
-    that was live before. Answers at once with an id; then wait_deployment.
+    """Go back to the last verified revision, code and config together, or to a version that was
+    live before. Answers at once with an id: then wait_deployment. To stop a running deployment
+    use control_deployment.
     """
     service = context.service
     with service.store.session() as session:
@@ -146,8 +152,8 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
 
 
 async def wait_deployment(context: Context, given: WaitDeployment) -> DeploymentDocument:
-    """Wait until a deployment ends or pauses, or the time is up (50 s at most). Answers its
-    state either way; call again while terminal is false.
+    """Wait until a deployment ends or pauses, or the time is up. Answers its state either way;
+    call again while terminal is false.
     """
     until = time.monotonic() + given.timeout_s
     reported = -1.0
@@ -186,13 +192,13 @@ async def follow_deployment(context: Context, given: FollowDeployment) -> Follow
 
 
 def get_deployment(context: Context, given: GetDeployment) -> DeploymentDocument:
-    """A deployment as it stands: phase, steps, verdict, requests, error, next."""
+    """A deployment as it stands: phase, steps, analysis verdict, lost requests, error."""
     with context.service.store.session() as session:
         return present.deployment(session, deployments.find(session, given.deployment))
 
 
 def list_deployments(context: Context, given: ListDeployments) -> DeploymentList:
-    """Deployments, newest first, by environment, phase, version or actor."""
+    """The history, newest first, of all environments or filtered; pages by cursor."""
     with context.service.store.session() as session:
         environment = (
             environments.find(session, given.environment).id if given.environment else None
@@ -212,8 +218,8 @@ def list_deployments(context: Context, given: ListDeployments) -> DeploymentList
 
 
 def control_deployment(context: Context, given: ControlDeployment) -> DeploymentDocument:
-    """Pause, resume or promote a running deployment, or cancel it, which puts back what was
-    live.
+    """Steer a running deployment: pause, resume, promote, or cancel, which puts back what was
+    live. Answers at once: then wait_deployment.
     """
     service = context.service
     with service.store.session() as session:

@@ -1,10 +1,14 @@
 """get_overview and get_environment: what is live where, how it does, what may be done."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 from pydantic import Field
 
 from orchestrate.core import words
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.errors import InvalidInput, OrchestrateError
+from orchestrate.core.names import did_you_mean
 from orchestrate.core.protocols import LiveState, RequestCounts
 from orchestrate.core.revision import Revision
 from orchestrate.engine.site import Site, site_of
@@ -30,20 +34,22 @@ from orchestrate.tools.plans import target_document
 
 
 class GetOverview(Arguments):
-    app: str | None = Field(default=None, description="Only this app")
+    app: str | None = Field(default=None, description="Only this app's environments")
 
 
 class GetEnvironment(Arguments):
     environment: str = Field(description="Environment name")
-    include: list[str] = Field(
-        default=[], description='["settings"] adds config, variables, strategy'
+    include: list[Literal["settings"]] = Field(
+        default=[], description="settings: config, variables, strategy, health gate as set"
     )
 
 
 def get_overview(context: Context, given: GetOverview) -> OverviewDocument:
-    """Every environment: live version, health, traffic split, what runs. Start here."""
+    """Every environment: live version, health, traffic split, running deployment. Start here."""
     with context.service.store.session() as session:
-        rows = [r for r in environments.every(session) if given.app in (None, r.app)]
+        rows = environments.every(session)
+        if given.app is not None:
+            rows = _of_app(rows, given.app)
         items = [_overview_row(session, context, row) for row in rows]
     if not items:
         return OverviewDocument(
@@ -53,15 +59,15 @@ def get_overview(context: Context, given: GetOverview) -> OverviewDocument:
         )
     busy = sum(1 for item in items if item.now)
     ill = [item.name for item in items if item.live and item.health not in ("healthy", "unknown")]
-    summary = f"{len(items)} environments, {busy} deploying"
+    summary = f"{words.counted(len(items), 'environment')}, {busy} deploying"
     if ill:
         summary += f", not healthy: {', '.join(ill)}"
     return OverviewDocument(items=items, summary=summary, next=["get_environment"])
 
 
 def get_environment(context: Context, given: GetEnvironment) -> EnvironmentDocument:
-    """One environment as recorded and as observed: live revision, health, rollback target,
-    drift, allowed actions.
+    """One environment as recorded and as observed now: live version, health, traffic, running
+    deployment, rollback target, drift, and which actions are allowed (or why not).
     """
     with context.service.store.session() as session:
         row = environments.find(session, given.environment)
@@ -111,6 +117,19 @@ def environment_document(
         summary=_summary(row, live, health, health_text, running),
         next=_next(row, live, running, target),
     )
+
+
+def _of_app(rows: Sequence[EnvironmentRow], app: str) -> list[EnvironmentRow]:
+    found = [row for row in rows if row.app == app]
+    if rows and not found:
+        apps = sorted({row.app for row in rows})
+        meant = did_you_mean(app, apps)
+        raise InvalidInput(
+            f"there is no app {app[:60]!r}",
+            why=[f"known are {', '.join(apps[:10])}"],
+            fix=[f"did you mean {meant[0]}?"] if meant else [],
+        )
+    return found
 
 
 def _overview_row(session: Session, context: Context, row: EnvironmentRow) -> OverviewRow:

@@ -35,17 +35,19 @@ from orchestrate.tools.operation import Arguments, Context
 
 class Validate(Arguments):
     environment: str = Field(description="Environment name")
-    version: str | None = Field(default=None, description="Version to be deployed")
+    version: str | None = Field(
+        default=None, description="Version to be deployed; without it the environment alone"
+    )
 
 
 class PlanDeployment(Arguments):
     environment: str = Field(description="Environment name")
     version: str | None = Field(
-        default=None, description="Version; for a rollback null means the last verified one"
+        default=None, description="Such as 1.4.2; a rollback's default is the last verified one"
     )
     strategy: StrategyName | None = Field(default=None, description="Default: the environment's")
     kind: Kind = Field(default=Kind.DEPLOY, description="deploy or rollback")
-    force: bool = Field(default=False, description="Allow a quarantined revision")
+    force: bool = Field(default=False, description="Plan a quarantined revision all the same")
 
 
 class ShowPlan(Arguments):
@@ -53,8 +55,8 @@ class ShowPlan(Arguments):
 
 
 def validate(context: Context, given: Validate) -> ValidationDocument:
-    """Dry run of the checks before a deployment, each with evidence and a remedy. Changes
-    nothing.
+    """Ask every check whether a deployment could start now: artifact, provider, conflicts, disk,
+    way back. Each answers with evidence and a remedy. Changes nothing.
     """
     if given.version is not None:
         check_version(given.version)
@@ -96,8 +98,8 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
 
 
 def plan_deployment(context: Context, given: PlanDeployment) -> PlanDocument:
-    """Make a plan (kind deploy or rollback) with its digest, exact steps, differences and
-    rollback target. Nothing runs until start_deployment. Show the plan to the person.
+    """Work out the exact steps of a deployment (or kind rollback), what differs, and the way
+    back, under a digest. Nothing runs until start_deployment. Show the plan to the person.
     """
     service = context.service
     with service.store.session() as session:

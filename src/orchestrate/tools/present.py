@@ -167,18 +167,27 @@ def _why(row: DeploymentRecord) -> str:
 
 
 def _next(row: DeploymentRecord, environment: str, phase: Phase) -> list[str]:
-    """The commands to go on with."""
+    """What to go on with: tools for agents, then the command for people."""
     name = f"d{row.seq}"
     if not phase.terminal:
         return [
+            f"wait_deployment(deployment='{name}')",
+            f"control_deployment(deployment='{name}', action=...)",
             f"orchestrate deploy status {name} --follow",
             f"orchestrate deploy cancel {name}",
         ]
+    look = f"get_environment(environment='{environment}')"
     if phase is Phase.SUCCEEDED:
-        return [f"orchestrate deploy rollback --env {environment}"] if row.from_revision_id else []
+        if row.from_revision_id is None:
+            return [look]
+        return [
+            look,
+            f"rollback(environment='{environment}')",
+            f"orchestrate deploy rollback --env {environment}",
+        ]
     if phase is Phase.ROLLBACK_FAILED:
-        return [f"orchestrate deploy status --env {environment}"]
-    return [f"orchestrate deploy logs {name}"]
+        return [look, f"orchestrate deploy status --env {environment}"]
+    return [look, f"get_logs(deployment='{name}')", f"orchestrate deploy logs {name}"]
 
 
 def _took(start: datetime | None, end: datetime | None) -> float | None:

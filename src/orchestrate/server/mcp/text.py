@@ -1,0 +1,167 @@
+"""Documents in a few lines of words; a line from outside begins with UNTRUSTED."""
+
+from orchestrate.core import words
+from orchestrate.core.canonical import short
+from orchestrate.core.deployment import StepState
+from orchestrate.tools.documents import (
+    DeploymentDocument,
+    DeploymentList,
+    Document,
+    EnvironmentDocument,
+    ErrorDocument,
+    LogDocument,
+    OverviewDocument,
+    PlanDocument,
+    ValidationDocument,
+)
+
+UNTRUSTED = "untrusted | "
+LOG_CHARACTERS = 8000
+"""Newest log lines that are told as text too; the document has more of them."""
+
+
+def lines(document: Document) -> list[str]:
+    """What a document says, ending with the calls that make sense now."""
+    match document:
+        case DeploymentDocument():
+            found = _deployment(document)
+        case PlanDocument():
+            found = _plan(document)
+        case ValidationDocument():
+            found = _validation(document)
+        case EnvironmentDocument():
+            found = _environment(document)
+        case OverviewDocument():
+            found = _overview(document)
+        case DeploymentList():
+            found = _history(document)
+        case LogDocument():
+            found = _log(document)
+        case _:
+            raise TypeError(f"no words for {type(document).__name__}")
+    following = [each for each in getattr(document, "next", []) if not _for_people(each)]
+    return [*found, f"next: {'; '.join(following)}"] if following else found
+
+
+def headline(document: DeploymentDocument) -> str:
+    """`d142 succeeded: production serves 1.4.2, was 1.4.1 (24m 39s).`"""
+    if not document.terminal:
+        paused = " (paused)" if document.paused else ""
+        return f"{document.id} {document.summary}{paused}."
+    took = "" if document.duration_s is None else f" ({words.took(document.duration_s)})"
+    return f"{document.id} {words.word(document.phase)}: {document.summary}{took}."
+
+
+def _deployment(document: DeploymentDocument) -> list[str]:
+    done = sum(step.state not in (StepState.WAITING, StepState.RUNNING) for step in document.steps)
+    running = [step for step in document.steps if step.state is StepState.RUNNING]
+    found = [headline(document)]
+    if not document.terminal:
+        found.append(f"{done} of {len(document.steps)} steps done")
+    found += [f"now: {step.title}: {step.text}" for step in running if step.text]
+    if document.serving and document.serving.weights_percent:
+        found.append(f"traffic: {_weights(document.serving.weights_percent)}")
+    if document.requests and document.requests.lost:
+        lost, total = document.requests.lost, document.requests.total
+        found.append(f"lost: {lost:,} of {total:,} requests")
+    if document.quarantined:
+        found.append(f"{document.to_version} is quarantined in {document.environment}")
+    return [*found, *(_error(document.error) if document.error else [])]
+
+
+def _error(error: ErrorDocument) -> list[str]:
+    found = [f"error[{error.code}]: {error.message}"]
+    found += [why if why.startswith(UNTRUSTED) else f"why: {why}" for why in error.why]
+    return found + [f"fix: {remedy}" for remedy in error.fix]
+
+
+def _plan(document: PlanDocument) -> list[str]:
+    found = [document.summary]
+    if document.nothing_to_do:
+        return found
+    for change in document.changes:
+        moved = f"{change.before or 'nothing'} -> {change.after or 'nothing'}"
+        found.append(f"change: {change.what} {change.name}".rstrip() + f": {moved}")
+    found += [f"step {n}: {step.title}" for n, step in enumerate(document.steps, 1)]
+    back = document.rollback
+    if back is None:
+        found.append("way back: none, nothing was live")
+    else:
+        able = "restorable" if back.restorable else "NOT restorable"
+        lost = f"; lost: {', '.join(back.lost)}" if back.lost else ""
+        found.append(f"way back: {back.version} ({back.revision}), {able}{lost}")
+    if document.at_least_s:
+        found.append(f"takes at least {words.took(document.at_least_s)}")
+    if document.needs_approval:
+        found.append("needs an approval, which only a person can give")
+    if document.needs_confirmation:
+        found.append("needs a person's yes at the command line")
+    return [*found, f"digest: {short(document.digest)}"]
+
+
+def _validation(document: ValidationDocument) -> list[str]:
+    found = [document.summary]
+    for check in document.checks:
+        found.append(f"{check.result}: {check.name}: {check.text}")
+        if check.fix and check.result in ("fail", "error"):
+            found.append(f"fix: {check.fix}")
+    return found
+
+
+def _environment(document: EnvironmentDocument) -> list[str]:
+    found = [document.summary]
+    if document.weights_percent:
+        found.append(f"traffic: {_weights(document.weights_percent)}")
+    if document.address:
+        found.append(f"address: {document.address}")
+    if document.rollback_target:
+        back = document.rollback_target
+        able = "restorable" if back.restorable else "NOT restorable"
+        found.append(f"way back: {back.version} ({back.revision}), {able}")
+    if document.quarantined:
+        found.append(f"quarantined: {', '.join(document.quarantined)}")
+    found += [f"drift: {each}" for each in document.drift]
+    allowed = [action.action for action in document.allowed_actions if action.allowed]
+    return [*found, f"allowed: {', '.join(allowed) or 'nothing now'}"]
+
+
+def _overview(document: OverviewDocument) -> list[str]:
+    found = [document.summary]
+    for row in document.items:
+        live = f"{row.live.version}, {row.health}" if row.live else "nothing is live"
+        now = f"; {row.now.id} is {words.word(row.now.phase)}" if row.now else ""
+        found.append(f"{row.app}/{row.name}: {live}{now}")
+    return found
+
+
+def _history(document: DeploymentList) -> list[str]:
+    found = [words.counted(len(document.items), "deployment")]
+    for row in document.items:
+        moved = words.change(row.from_version, row.to_version)
+        found.append(f"{row.id} {row.environment} {moved}: {words.word(row.phase)}")
+    if document.next_cursor:
+        found.append(f"older: list_deployments(cursor='{document.next_cursor}')")
+    return found
+
+
+def _log(document: LogDocument) -> list[str]:
+    kept: list[str] = []
+    size = 0
+    for line in reversed(document.untrusted_lines):
+        size += len(line)
+        if size > LOG_CHARACTERS:
+            break
+        kept.append(f"{UNTRUSTED}{line}")
+    number = words.counted(len(document.untrusted_lines), "line")
+    shown = "" if len(kept) == len(document.untrusted_lines) else f", the newest {len(kept)} here"
+    cut = "; older ones were left out" if document.truncated else ""
+    found = [f"{number} of {document.version} in {document.environment}{shown}{cut}"]
+    return found + kept[::-1]
+
+
+def _weights(percent: dict[str, int]) -> str:
+    return ", ".join(f"{share}% on {version}" for version, share in percent.items())
+
+
+def _for_people(following: str) -> bool:
+    return following.startswith("orchestrate ")
