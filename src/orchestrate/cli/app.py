@@ -189,11 +189,14 @@ def _in_our_words(problem: click.ClickException) -> UsageProblem:
     fix = [f"{command} --help"]
     if isinstance(problem, click.NoSuchOption):
         message = f"{command} has no option {problem.option_name}"
-        if problem.possibilities:
-            fix.insert(0, f"did you mean {sorted(problem.possibilities)[0]}?")
-        elif command == "orchestrate":
+        if command == "orchestrate":
             why.append("options stand after the command they belong to")
+        elif problem.possibilities:
+            fix.insert(0, f"did you mean {sorted(problem.possibilities)[0]}?")
     elif isinstance(problem, click.BadParameter) and problem.param is not None:
         name = problem.param.opts[0] if isinstance(problem.param, click.Option) else ""
-        message = f"{name}: {problem.message.rstrip('.')}".removeprefix(": ")
+        said = problem.message.rstrip(".")
+        if isinstance(problem.param.type, click.IntRange):
+            said = "it takes a whole number"
+        message = f"{name}: {said}".removeprefix(": ")
     return UsageProblem(f"{message[:1].lower()}{message[1:]}", why=why, fix=fix)

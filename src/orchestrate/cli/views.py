@@ -5,6 +5,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from orchestrate.cli.client import segment
 from orchestrate.cli.live import Region, rows
 from orchestrate.cli.render import deployment
 from orchestrate.cli.render.paint import clean
@@ -93,15 +94,11 @@ class Lines:
         self._document = found["deployment"]
         name = self._document["id"]
         for event in found["events"]:
-            if not _is_the_end(event):
-                self._line(
-                    event["at"],
-                    name,
-                    event["step"],
-                    event["state"],
-                    event["duration_s"],
-                    event["text"],
-                )
+            if _is_the_end(event) or _just_began(event):
+                continue
+            began = event["step"] == "deploy" and event["state"] == "running"
+            text = event["text"] or (_what(self._document) if began else "")
+            self._line(event["at"], name, event["step"], event["state"], event["duration_s"], text)
 
     def tick(self) -> None:
         if self._document is None or time.monotonic() - self._last < HEARTBEAT_S:
@@ -163,7 +160,7 @@ class JsonLines:
         return
 
     def end(self, document: "Deployment") -> None:
-        self._session.say([json.dumps(document)])
+        self._session.document(_as_answered(self._session, document))
 
 
 class Silent:
@@ -185,12 +182,29 @@ class Silent:
         return
 
     def end(self, document: "Deployment") -> None:
-        quiet = self._session.wish.quiet and not self._session.json
-        self._session.say([document["id"] if quiet else json.dumps(document)])
+        if self._session.json:
+            self._session.document(_as_answered(self._session, document))
+        else:
+            self._session.say([document["id"]])
+
+
+def _as_answered(session: Session, document: "Deployment") -> bytes:
+    """The document in the service's own bytes, as every door gives it."""
+    return session.client.get(f"/api/deployments/{segment(document['id'])}").body
 
 
 def _is_the_end(event: "Event") -> bool:
     return event["step"] == "deploy" and event["state"] in words.ENDED
+
+
+def _just_began(event: "Event") -> bool:
+    """A step's begin says nothing that its end, or a sign of life, does not."""
+    return event["step"] != "deploy" and event["state"] == "running"
+
+
+def _what(doc: "Deployment") -> str:
+    change = words.change(doc["from_version"], doc["to_version"])
+    return f"{change} {doc['strategy']} plan {deployment.digest(doc['plan_digest'])}"
 
 
 def _to_terminal(text: str) -> None:

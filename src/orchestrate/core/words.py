@@ -185,7 +185,7 @@ def deployment_summary(
         case "expired":
             return f"{still}, nobody approved {_what(kind, to_version)} in time"
         case "failed":
-            reason = _BECAUSE.get(result or "", "changed nothing")
+            reason = _BECAUSE.get(result or "", "was not deployed")
             return f"{still}, {_what(kind, to_version)} {reason}"
         case _:
             return f"{environment} {change(from_version, to_version)}: {word(phase)}"

@@ -35,7 +35,7 @@ def doctor(doc: "Doctor", paint: Paint) -> list[str]:
 
 
 def checks(found: "Sequence[Check]", paint: Paint) -> list[str]:
-    column = min(max((cells(c["name"]) for c in found), default=0), 24)
+    column = min(max((cells(c["name"]) for c in found), default=0), paint.width * 2 // 5)
     lines: list[str] = []
     for check in found:
         mark = paint.glyph(words.CHECKS.get(check["result"], words.UNKNOWN), paint.glyph_width)

@@ -57,11 +57,12 @@ def picture(doc: "Deployment", paint: Paint, now: datetime, rows: int | None = N
 
 def watching(doc: "Deployment", paint: Paint) -> list[str]:
     """What Ctrl-C does, said before it is pressed."""
-    text = (
-        "Ctrl-C stops watching; the deployment goes on. "
-        f"To stop it: orchestrate deploy cancel {doc['id']}"
-    )
-    return ["", *wrap(text, paint.width)]
+    parts = [
+        "Ctrl-C stops watching; the deployment goes on.",
+        f"To stop it: orchestrate deploy cancel {doc['id']}",
+    ]
+    whole = " ".join(parts)
+    return ["", *([whole] if cells(whole) <= paint.width else parts)]
 
 
 def detached(doc: "Deployment", why: str = "goes on without you") -> list[str]:
@@ -221,11 +222,19 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         facts.append(("state", what))
     if doc["reason"]:
         facts.append(("reason", clean(doc["reason"])))
-    follow = [n for n in doc["next"] if n.startswith("orchestrate ")]
-    if follow:
-        undo = doc["phase"] == "succeeded" and "rollback" in follow[0]
-        facts.append(("undo" if undo else "next", follow[0]))
-    return facts
+    way = _way_on(doc)
+    return [*facts, way] if way else facts
+
+
+def _way_on(doc: "Deployment") -> tuple[str, str] | None:
+    """The command to go on with, or to take it back."""
+    if doc["kind"] == "rollback" and doc["phase"] == "succeeded" and doc["from_version"]:
+        command = f"orchestrate deploy --env {doc['environment']} --version {doc['from_version']}"
+        return "undo", command + (' --force --reason "..."' if doc["quarantined"] else "")
+    follow = next((n for n in doc["next"] if n.startswith("orchestrate ")), None)
+    if follow is None:
+        return None
+    return ("undo" if doc["phase"] == "succeeded" and "rollback" in follow else "next"), follow
 
 
 def _traffic(doc: "Deployment", paint: Paint) -> str:

@@ -38,6 +38,7 @@ def pairs(doc: "Environment") -> list[str]:
     live, target, running = doc["live"], doc["rollback_target"], doc["running"]
     found = {
         "environment": doc["name"],
+        "address": doc["address"] or doc["url"] or "none",
         "live.version": live["version"] if live else "none",
         "live.since": live["since"] if live else "-",
         "live.deployment": live["deployment_id"] if live else "-",
@@ -57,15 +58,15 @@ def settings(doc: "Environment", paint: Paint, now: datetime, *, values: bool) -
     """Everything that was set, and what lives there. `values` shows the variables' values too."""
     given = doc["settings"] or {}
     variables, secrets = _mapping(given, "variables"), given.get("secrets")
-    names = "  ".join(f"{n}={v}" if values else n for n, v in sorted(variables.items()))
+    names = ", ".join(f"{n}={v}" if values else n for n, v in sorted(variables.items()))
     known = list(secrets) if isinstance(secrets, list) else []
     facts = [
         ("strategy", _strategy(_mapping(given, "strategy"))),
         ("config", _config(_mapping(given, "config"))),
         ("health", _gate(_mapping(given, "health"))),
         ("approval", "required" if doc["requires_approval"] else "not required"),
-        ("variables", clean(f"{len(variables)}  {names}".strip())),
-        ("secrets", clean(f"{len(known)}  {' '.join(map(str, known))}".strip())),
+        ("variables", clean(f"{len(variables)}: {names}".rstrip(": "))),
+        ("secrets", clean(f"{len(known)}: {', '.join(map(str, known))}".rstrip(": "))),
         ("live", _live(doc, paint, now)),
         ("source", str(given.get("source") or "the command line")),
     ]
@@ -80,11 +81,9 @@ def _live(doc: "Environment", paint: Paint, now: datetime) -> str:
     live = doc["live"]
     if live is None:
         return "nothing has been deployed yet"
-    health = words.HEALTH.get(doc["health"], words.UNKNOWN)
-    mark = paint.glyph(health) + " " if paint.tables else ""
     since = f"since {paint.ago(live['since'], now)}"
     by = f"({live['deployment_id']}, {words.actor(live['by'])})"
-    return f"{live['version']}   {mark}{doc['health']}   {since} {by}"
+    return f"{live['version']}   {doc['health']}   {since} {by}"
 
 
 def _health(doc: "Environment", paint: Paint) -> list[tuple[str, str]]:
@@ -112,17 +111,18 @@ def _now(doc: "Environment", paint: Paint, now: datetime) -> str:
     running = doc["running"]
     if running is None:
         return "nothing is running"
-    return going_on(running, paint) + f", since {paint.ago(running['since'], now)}"
+    by = f"({words.actor(running['by'])}, {paint.ago(running['since'], now)})"
+    return f"{going_on(running)} {by}"
 
 
-def going_on(running: "Running", paint: Paint) -> str:
-    """`d142 1.4.1 -> 1.4.2, analyse at 25%: hold (claude for lee)`."""
+def going_on(running: "Running") -> str:
+    """`d142 1.4.1 -> 1.4.2, analyse at 25%: hold`."""
     what = words.change(running["from_version"], running["to_version"])
     at = running["step"] or words.word(running["phase"])
     if running["paused"]:
         at = f"paused at {at}"
     text = f": {clean(running['text'])}" if running["text"] else ""
-    return f"{running['id']} {what}, {at}{text}, {words.actor(running['by'])}"
+    return f"{running['id']} {what}, {at}{text}"
 
 
 def _waiting(doc: "Environment", paint: Paint, now: datetime) -> list[tuple[str, str]]:
@@ -171,7 +171,7 @@ def _strategy(given: Mapping[str, object]) -> str:
 
 def _config(given: Mapping[str, object]) -> str:
     parts = [f"{name}={_value(value)}" for name, value in sorted(given.items())]
-    return clean("  ".join(parts)) or "none"
+    return clean(", ".join(parts)) or "none"
 
 
 def _value(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrate.cli.render.paint import Paint, clean
+from orchestrate.cli.render.paint import Paint, clean, cut
 from orchestrate.core.errors import OrchestrateError
 
 
@@ -17,7 +17,8 @@ def error_lines(
     for word, parts in (("why", why), ("fix", fix)):
         for number, part in enumerate(parts):
             head = f"  {word}: " if number == 0 else "       "
-            lines.append(head + clean(part))
+            foreign = part.startswith("untrusted |")
+            lines.append(head + (cut(part, paint.width - 9) if foreign else clean(part)))
     return lines
 
 

@@ -87,7 +87,7 @@ def _now(row: "OverviewRow", paint: Paint) -> str:
     assert busy is not None
     if not paint.tables:
         return f"{busy['id']} {busy['phase']}"
-    return going_on(busy, paint).rpartition(", ")[0]
+    return going_on(busy)
 
 
 def _moves(kind: str, before: str | None, after: str) -> str:

@@ -17,6 +17,8 @@ SIGNS = {"+": "good", "-": "bad", "~": "wants", "=": "quiet"}
 def short(doc: "Plan", paint: Paint) -> list[str]:
     """The plan in three lines: what, which differences, and the way back."""
     changes = [f"{c['sign']} {_name(c)}" for c in doc["changes"] if c["sign"] != "="]
+    if doc["from_version"] is None:
+        changes = ["everything is new: nothing is live there yet"]
     facts = [
         ("changes", cut(", ".join(changes) or "none", paint.width - 13)),
         ("rollback", _rollback(doc)),

@@ -78,21 +78,29 @@ def column_for(found: Sequence[Line], paint: Paint) -> int:
 
 
 def _belongs(kind: str, step: "Step", last: Line, together: bool) -> bool:
-    if (kind, step["kind"]) not in _TOGETHER or step["state"] != last.state:
+    state = _shown_state(step)
+    if (kind, step["kind"]) not in _TOGETHER or state != last.state:
         return False
     if step["kind"] == "await_healthy":
-        return step["state"] in ("done", "waiting")
-    return together and step["state"] == "done"
+        return state in ("done", "waiting")
+    return together and state in ("done", "undone")
 
 
 def _line(step: "Step") -> Line:
     return Line(
         step["title"],
-        step["state"],
+        _shown_state(step),
         step["duration_s"],
         step["text"] or "",
         step["started_at"],
     )
+
+
+def _shown_state(step: "Step") -> str:
+    """What took something back is drawn as undoing; what it took back had been done."""
+    if step["state"] == "done" and step["key"].startswith("undo-"):
+        return "undone"
+    return "done" if step["state"] == "undone" else step["state"]
 
 
 def _join(first: Line, kind: str, second: Line) -> Line:
