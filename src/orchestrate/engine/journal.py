@@ -138,6 +138,8 @@ def close(session: Session, seq: int, outcome: Outcome) -> None:
     row.requests = outcome["requests"]
     phase = Phase(outcome["phase"])
     if phase is Phase.SUCCEEDED:
+        # A plan that only stops something has no step of its own that verifies.
+        _verified(session, row)
         _succeed(session, row)
     else:
         deployments.skip_waiting(session, seq)
@@ -155,6 +157,11 @@ def close(session: Session, seq: int, outcome: Outcome) -> None:
 def step_body(session: Session, seq: int, position: int) -> dict[str, JsonValue]:
     """A step as it was recorded."""
     return deployments.step_at(session, seq, position).body
+
+
+def _verified(session: Session, row: DeploymentRow) -> None:
+    if row.phase == Phase.DEPLOYING.value:
+        deployments.set_phase(session, row, Phase.VERIFYING)
 
 
 def _succeed(session: Session, row: DeploymentRow) -> None:

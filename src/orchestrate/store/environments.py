@@ -94,7 +94,11 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
     row = existing(session, environment)
     if row is None:
         row = EnvironmentRow.model_validate(
-            {**data, "secret_names": data["secrets"], "write_number": 0}
+            {
+                **data,
+                "secret_names": data["secrets"],
+                "write_number": _last_write(session, environment),
+            }
         )
     for field in _FIELDS:
         setattr(row, "secret_names" if field == "secrets" else field, data[field])
@@ -125,6 +129,26 @@ def next_write(session: Session, identity: int) -> int:
     row.write_number += 1
     session.add(row)
     return row.write_number
+
+
+def note_write(session: Session, identity: int, number: int) -> None:
+    """A write of this number was seen at the target: the next one has a higher number."""
+    row = session.get_one(EnvironmentRow, identity, with_for_update=True)
+    row.write_number = max(row.write_number, number)
+    session.add(row)
+
+
+def _last_write(session: Session, environment: Environment) -> int:
+    """Number of the newest write to an archived environment of this name, else 0: the target
+    remembers it."""
+    statement = (
+        select(EnvironmentRow.write_number)
+        .where(col(EnvironmentRow.app) == environment.app)
+        .where(col(EnvironmentRow.name) == environment.name)
+        .order_by(col(EnvironmentRow.id).desc())
+        .limit(1)
+    )
+    return session.exec(statement).one_or_none() or 0
 
 
 def _unknown(name: str, rows: Sequence[EnvironmentRow]) -> UnknownEnvironment:

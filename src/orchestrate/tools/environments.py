@@ -95,9 +95,17 @@ def _fields(environment: Environment) -> dict[str, JsonValue]:
 
 def _stop_all(context: Context, row: EnvironmentRow) -> None:
     """Take the traffic away and stop every revision. Nothing to do where nothing was deployed."""
-    if row.live_revision_id is None:
-        return
+    store = context.service.store
+    with store.session() as session:
+        if deployments.newest(session, row.id or 0) is None:
+            return
     provider = site_of(row, context.service.home).provider
+    dismantle = getattr(provider, "dismantle", None)
+    if dismantle is not None:
+        dismantle()
+        with store.session() as session:
+            environments.note_write(session, row.id or 0, provider.observe().write)
+        return
     provider.route([], None, _write(context, row, "route"))
     for running in provider.observe().running:
         provider.stop(running.revision, _write(context, row, f"stop/{running.revision.key}"))

@@ -142,6 +142,8 @@ class LocalProvider:
             self.stop(running.revision, Write(number, f"dismantle/{running.revision.key}", ""))
         for key in self.running.keys():
             self.running.program(key).wait_gone()
+        # Whoever watches over what runs may have brought it back meanwhile.
+        self.edge.forget(self.slug)
 
     def _traffic(
         self, shares: Sequence[Share], fallback: Ref | None, most: Mapping[str, int] = NO_LIMIT
