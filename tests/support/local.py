@@ -154,8 +154,8 @@ class Local:
         self.route((revision, 100))
         return revision
 
-    def ask(self, path: str = "/", **options: str) -> Answer:
-        return ask(self.provider.edge.place.url, path, **options)
+    def ask(self, path: str = "/", host: str | None = None) -> Answer:
+        return ask(self.provider.edge.place.url, path, host)
 
     def pids(self, revision: Revision) -> list[int]:
         return [r.pid for r in self.provider.observe().replicas(revision.key) if r.pid]

@@ -75,6 +75,12 @@ class Deployment:
         assert isinstance(found, dict), f"no error: {self}"
         return found
 
+    @property
+    def verdict(self) -> JsonValue:
+        """What the analysis said last."""
+        found = self.document["verdict"]
+        return found["outcome"] if isinstance(found, dict) else None
+
     def text(self, key: str) -> str:
         """How the step `key` stands, or what came of it."""
         found = {str(s["key"]): str(s["text"] or "") for s in _objects(self.document["steps"])}
