@@ -221,7 +221,7 @@ class TestStop:
         before = pids(program)
         scale(program, 1)
         eventually(lambda: pids(program) == before[:1])
-        assert sorted(effects(program, "exited")) == sorted(before[1:])
+        eventually(lambda: sorted(effects(program, "exited")) == sorted(before[1:]))
 
     def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(self, run: Run) -> None:
         ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
