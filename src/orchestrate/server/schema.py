@@ -19,11 +19,14 @@ def input_schema(tool: Operation[Any, Any]) -> Schema:
 
 
 def output_schema(tool: Operation[Any, Any]) -> Schema:
-    """The answer's fields with their plain types: enough to read it, and true."""
+    """The answer's fields with their plain types: enough to read it, and true.
+
+    That every field is always there goes without saying: `required` would name them all again.
+    """
     document: type[BaseModel] = tool.document
     full = document.model_json_schema(mode="serialization", by_alias=True)
     properties = {name: _brief(part, full) for name, part in full["properties"].items()}
-    return {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "object", "properties": properties}
 
 
 def _brief(part: Schema, full: Schema) -> Schema:

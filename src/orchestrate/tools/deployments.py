@@ -36,10 +36,13 @@ POLL_S = 1.0
 
 
 class StartDeployment(Arguments):
-    plan: str = Field(description="Digest of a plan, or its first 8 or more")
+    plan: str = Field(description="Digest of a plan, or its first 8 characters or more")
     reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
     timeout_s: float | None = Field(
-        default=None, gt=0, le=86400, description="Undone if it takes longer; default: as set"
+        default=None,
+        gt=0,
+        le=86400,
+        description="Seconds it may take before it is undone; default: as set",
     )
     queue: bool = Field(default=False, description="If one runs there: wait for its end")
     force: bool = Field(default=False, description="Start a quarantined revision; needs a reason")
@@ -70,11 +73,11 @@ class FollowDeployment(Arguments):
 
 
 class ListDeployments(Arguments):
-    environment: str | None = Field(default=None, description="Environment name")
+    environment: str | None = Field(default=None, description="Environment name, or app/name")
     phase: Phase | None = Field(default=None, description="Only those in this phase")
     version: str | None = Field(default=None, description="Only those to this version")
     by: str | None = Field(default=None, description="Only those this agent or person asked for")
-    limit: int = Field(default=10, ge=1, le=100)
+    limit: int = Field(default=10, ge=1, le=100, description="How many at most")
     cursor: str | None = Field(default=None, description="next_cursor of the page before")
 
 
@@ -88,7 +91,7 @@ class ControlDeployment(Arguments):
 
 
 class Rollback(Arguments):
-    environment: str = Field(description="Environment name")
+    environment: str = Field(description="Environment name, or app/name")
     version: str | None = Field(
         default=None, description="One that was live; default: last verified"
     )

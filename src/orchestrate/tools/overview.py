@@ -38,7 +38,7 @@ class GetOverview(Arguments):
 
 
 class GetEnvironment(Arguments):
-    environment: str = Field(description="Environment name")
+    environment: str = Field(description="Environment name, or app/name")
     include: list[Literal["settings"]] = Field(
         default=[], description="settings: config, variables, strategy, health gate as set"
     )

@@ -34,14 +34,14 @@ from orchestrate.tools.operation import Arguments, Context
 
 
 class Validate(Arguments):
-    environment: str = Field(description="Environment name")
+    environment: str = Field(description="Environment name, or app/name")
     version: str | None = Field(
         default=None, description="Version to be deployed; without it the environment alone"
     )
 
 
 class PlanDeployment(Arguments):
-    environment: str = Field(description="Environment name")
+    environment: str = Field(description="Environment name, or app/name")
     version: str | None = Field(
         default=None, description="Such as 1.4.2; a rollback's default is the last verified one"
     )

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+from typing import Literal
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import OrchestrateError
@@ -28,6 +29,7 @@ class Retire(Arguments):
 
 
 class Retired(Document):
+    schema_: Literal["orchestrate.retired.v1"] = "orchestrate.retired.v1"
     retired: bool
     """It ends now; false while deployments run."""
 
