@@ -150,6 +150,26 @@ class TestSurvival:
         assert local.provider.ensure() == []
         assert local.provider.edge.engine.process() is None
 
+    def test_ensure_keeps_out_of_a_write(self, local: Local) -> None:
+        revision = local.live(replicas=1)
+        kill(supervisor_pid(local, revision))
+        eventually(lambda: not local.provider.running.program(revision.key).supervised())
+        with local.provider.fence.passed(local.write()):
+            assert local.another().ensure() == []
+        assert local.another().ensure() != []
+
+    def test_a_dismantled_environment_is_gone_and_can_be_made_again(self, local: Local) -> None:
+        revision = local.live(replicas=1)
+        local.provider.dismantle()
+        assert local.provider.observe().running == ()
+        assert local.provider.edge.engine.process() is None
+        assert not local.provider.versions.has(revision.key, revision.artifact)
+        assert local.another().ensure() == []
+        assert local.provider.edge.engine.process() is None
+        local.number = local.provider.observe().write
+        local.live(replicas=1)
+        assert local.ask().version == "1.0.0"
+
     def test_what_was_stopped_stays_stopped(self, local: Local) -> None:
         revision = local.live(replicas=1)
         local.provider.stop(revision.ref, local.write())

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from orchestrate.core.errors import FencedOut
 from orchestrate.core.protocols import Write
 from orchestrate.providers.processes.disk import told_when_full
-from orchestrate.providers.processes.files import locked, private_directory, read_json, replace
+from orchestrate.providers.processes.files import (
+    locked,
+    private_directory,
+    read_json,
+    replace,
+    try_lock,
+)
 
 
 class Fence:
@@ -41,6 +47,19 @@ class Fence:
             if (write.number, write.key) != self.newest():
                 self._record(write)
             yield
+
+    @contextmanager
+    def unless_busy(self) -> Iterator[bool]:
+        """Keep writes out for a while; False, and nothing kept out, while one is under way."""
+        if not os.path.isdir(self.directory):
+            yield True
+            return
+        lock = try_lock(f"{self.path}.lock")
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                os.close(lock)
 
     def _record(self, write: Write) -> None:
         with told_when_full("nothing was changed"):

@@ -35,7 +35,8 @@ def _port(edge: Edge, slug: str) -> Finding:
         return _bad("port", problem)
     if other is not None:
         text = f"{url} is taken by environment {other}"
-        return Finding("port", False, text, "give one of them another port or host in its url")
+        fix = "give one of them another port or host in its url"
+        return Finding("port", False, text, fix, "provider_config_invalid")
     return Finding("port", True, f"{url} is free or served by our own edge")
 
 
@@ -58,7 +59,11 @@ def _artifact(settings: Settings) -> Finding:
     if there:
         return Finding("artifact", True, f"{len(there)} versions, the last: {there[-1]}")
     return Finding(
-        "artifact", False, f"no version was found for {settings.artifact}", "build one first"
+        "artifact",
+        False,
+        f"no version was found for {settings.artifact}",
+        "build one first",
+        "artifact_missing",
     )
 
 
@@ -69,10 +74,10 @@ def _disk(edge: Edge) -> Finding:
     free = unpack.free_bytes(folder)
     text = f"{free >> 20} MiB are free for the state at {folder}"
     if free < LOW_DISK:
-        return Finding("disk", False, text, "free some space")
+        return Finding("disk", False, text, "free some space", "disk_full")
     return Finding("disk", True, text)
 
 
 def _bad(name: str, problem: OrchestrateError) -> Finding:
     text = "; ".join([problem.message, *problem.why])
-    return Finding(name, False, text, "; ".join(problem.fix) or None)
+    return Finding(name, False, text, "; ".join(problem.fix) or None, problem.code)

@@ -125,25 +125,29 @@ class LocalProvider:
     def ensure(self) -> list[str]:
         """Bring back what is wanted and gone: supervisors, replicas, the edge. What was done.
 
-        For the service's watch loop; also what recovers an environment after a reboot.
+        For the service's watch loop; also what recovers an environment after a reboot. Leaves the
+        environment alone while a write is under way.
         """
-        done = self.running.ensure(self._held_ports())
-        if self.edge.present(self.slug).shares or any(self.running.observe()):
-            self.edge.ensure()
-        return done
+        with self.fence.unless_busy() as free:
+            if not free:
+                return []
+            done = self.running.ensure(self._held_ports())
+            if self.edge.present(self.slug).shares or any(self.running.observe()):
+                self.edge.ensure()
+            return done
 
     def dismantle(self) -> None:
-        """Stop every process of this environment and take it from the edge, whatever the number
-        of the last write; returns when they are gone. For an environment that is deleted."""
-        number = self.observe().write
-        self.edge.forget(self.slug)
-        for running in list(self.running.observe()):
-            number += 1
-            self.stop(running.revision, Write(number, f"dismantle/{running.revision.key}", ""))
-        for key in self.running.keys():
-            self.running.program(key).wait_gone()
-        # Whoever watches over what runs may have brought it back meanwhile.
-        self.edge.forget(self.slug)
+        """Take this environment from the edge and stop every process of it, whatever the number
+        of the last write; returns when they are gone. For an environment that is deleted: its logs
+        stay, its unpacked versions go."""
+        write = Write(self.observe().write + 1, "dismantle", "")
+        with self.fence.passed(write):
+            self.edge.forget(self.slug)
+            for key in self.running.keys():
+                self.running.shrink(key, 0, write)
+            for key in self.running.keys():
+                self.running.program(key).wait_gone()
+            self.versions.prune(set(), 0)
 
     def _traffic(
         self, shares: Sequence[Share], fallback: Ref | None, most: Mapping[str, int] = NO_LIMIT
