@@ -15,6 +15,8 @@ class CheckResult:
     text: str
     fix: str | None = None
     duration_s: float = 0.0
+    code: str | None = None
+    """Code of the error this leads to; None means `step_failed`."""
 
     @property
     def blocks(self) -> bool:

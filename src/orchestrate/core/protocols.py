@@ -46,6 +46,8 @@ class Finding:
     ok: bool
     text: str
     fix: str | None = None
+    code: str | None = None
+    """Code of the error a deployment would end with, such as `port_taken`."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
 
-from orchestrate.core.errors import OrchestrateError, StepFailed, TemporaryError
+from orchestrate.core.errors import OrchestrateError, StepFailed, TemporaryError, known
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
@@ -63,7 +63,8 @@ class WorldlyHands:
         if not bad:
             took = round(sum(r.duration_s for r in results), 3)
             return {"text": f"{len(results)} checks passed", "took_s": took}
-        error = StepFailed(
+        kind = known().get(bad[0].code or "", StepFailed)
+        error = kind(
             f"{target.version} cannot be deployed: {bad[0].text}",
             why=[f"{r.name}: {r.text}" for r in bad],
             fix=[r.fix for r in bad if r.fix],

@@ -6,6 +6,7 @@ workflow's and the operations' affair. An answer that could not be had is an err
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import OrchestrateError
@@ -31,14 +32,13 @@ def run(subject: Subject, checks: Sequence[Check] = BEFORE) -> list[CheckResult]
         try:
             found = check(subject)
         except OrchestrateError as error:
-            found = [_unknown(check, error.message, next(iter(error.fix), None))]
+            found = [_unknown(check, error)]
         took = round(time.perf_counter() - started, 3)
-        results += [
-            CheckResult(r.name, r.result, r.text, r.fix, r.duration_s or took) for r in found
-        ]
+        results += [replace(r, duration_s=r.duration_s or took) for r in found]
     return results
 
 
-def _unknown(check: Check, text: str, fix: str | None) -> CheckResult:
+def _unknown(check: Check, error: OrchestrateError) -> CheckResult:
     name = check.__module__.rpartition(".")[2].replace("_", " ")
-    return CheckResult(name, "error", text, fix)
+    fix = next(iter(error.fix), None)
+    return CheckResult(name, "error", error.message, fix, code=error.code)

@@ -17,8 +17,10 @@ def check(subject: Subject) -> list[CheckResult]:
     try:
         found = subject.site.provider.resolve(subject.version)
     except OrchestrateError as error:
-        return [CheckResult(NAME, "fail", error.message, next(iter(error.fix), None))]
+        fix = next(iter(error.fix), None)
+        return [CheckResult(NAME, "fail", error.message, fix, code=error.code)]
     if subject.expected_artifact not in (None, found.digest):
         text = f"{subject.version} is no longer what the plan was made with"
-        return [CheckResult(NAME, "fail", text, "look at the plan again: orchestrate deploy diff")]
+        fix = "look at the plan again: orchestrate deploy diff"
+        return [CheckResult(NAME, "fail", text, fix, code="plan_changed")]
     return [CheckResult(NAME, "pass", f"{found.kind} found, pinned as {short(found.digest)}")]

@@ -24,4 +24,4 @@ def check(subject: Subject) -> list[CheckResult]:
     if subject.kind is Kind.ROLLBACK:
         return [CheckResult(NAME, "skipped", f"{text}; a rollback is never refused for it")]
     fix = f"free some space; at least {watermark() // 1024**2} MB are needed"
-    return [CheckResult(NAME, "fail", text, fix)]
+    return [CheckResult(NAME, "fail", text, fix, code="disk_full")]

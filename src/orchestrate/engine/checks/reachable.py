@@ -8,6 +8,8 @@ def check(subject: Subject) -> list[CheckResult]:
     findings = subject.site.provider.probe()
     bad = [f for f in findings if not f.ok]
     if bad:
-        return [CheckResult(f"reachable: {f.name}", "fail", f.text, f.fix) for f in bad]
+        return [
+            CheckResult(f"reachable: {f.name}", "fail", f.text, f.fix, code=f.code) for f in bad
+        ]
     said = "; ".join(f.text for f in findings)
     return [CheckResult("reachable", "pass", f"{subject.site.environment.provider}: {said}")]

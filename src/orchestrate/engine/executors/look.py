@@ -14,6 +14,7 @@ from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
 Memory = Mapping[str, JsonValue]
+FIX = ("find the cause in its log, then deploy what mends it: that is a new revision",)
 LOG_LINES = 50
 LINES_SHOWN = 10
 _NUMBER = re.compile(r"\d+")
@@ -62,7 +63,7 @@ def failed(
     lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
     if lines:
         why = [*why, "last lines of its log:", *lines[-LINES_SHOWN:]]
-    return kind(message, why=why)
+    return kind(message, why=why, fix=FIX)
 
 
 def told_once(lines: list[str]) -> list[str]:
