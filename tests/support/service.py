@@ -27,7 +27,7 @@ from pydantic import JsonValue
 from orchestrate.providers.processes.ports import free_port
 from tests.support import processes
 from tests.support.local import APP, Answer, ask
-from tests.support.repository import ROOT
+from tests.support.repository import ROOT, SOURCE
 from tests.support.waiting import eventually
 
 SHOP = ROOT / "examples" / "shop"
@@ -184,7 +184,7 @@ class Service:
         with (self.home / "stderr.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "orchestrate", "serve", *self.options, *options],
-                env={**_surroundings(), "ORCHESTRATE_HOME": str(self.home), **self.environment},
+                env=self._environment(),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -213,6 +213,17 @@ class Service:
     def complaints(self) -> str:
         found = [self.home / "stderr.log", self.home / "service.log"]
         return "\n".join(p.read_text("utf-8", "replace")[-3000:] for p in found if p.exists())
+
+    def _environment(self) -> dict[str, str]:
+        """This process's, without what tests set; modules come from this checkout."""
+        found = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST"))}
+        path = [str(SOURCE.parent), self.environment.get("PYTHONPATH", "")]
+        return {
+            **found,
+            **self.environment,
+            "PYTHONPATH": os.pathsep.join(filter(None, path)),
+            "ORCHESTRATE_HOME": str(self.home),
+        }
 
     def _answers(self, api: Api) -> bool:
         assert self.process is not None
@@ -430,10 +441,6 @@ class _Connection(http.client.HTTPConnection):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _surroundings() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST_"))}
 
 
 def _version_of(pid: int) -> str:
