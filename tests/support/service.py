@@ -184,7 +184,7 @@ class Service:
         with (self.home / "stderr.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "orchestrate", "serve", *self.options, *options],
-                env=self._environment(),
+                env=self.surroundings(),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -214,9 +214,11 @@ class Service:
         found = [self.home / "stderr.log", self.home / "service.log"]
         return "\n".join(p.read_text("utf-8", "replace")[-3000:] for p in found if p.exists())
 
-    def _environment(self) -> dict[str, str]:
+    def surroundings(self) -> dict[str, str]:
         """This process's, without what tests set; modules come from this checkout."""
-        found = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST"))}
+        found = {
+            k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST"))
+        }
         path = [str(SOURCE.parent), self.environment.get("PYTHONPATH", "")]
         return {
             **found,

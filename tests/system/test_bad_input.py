@@ -1,4 +1,4 @@
-"""What is asked for wrongly, or goes wrong: told with what to do, and what serves is not touched."""
+"""What is asked for wrongly, or goes wrong, is told with what to do; what serves is not touched."""
 
 from __future__ import annotations
 
