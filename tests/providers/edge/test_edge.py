@@ -293,6 +293,16 @@ class TestPlaces:
         found.ensure()
         assert found.engine.process() is not None
 
+    def test_an_address_of_another_machine_is_told(self, make: Make) -> None:
+        with pytest.raises(PortTaken) as raised:
+            make(Place(address="192.0.2.1", port=free_port())).ensure()
+        assert "Cannot assign requested address" in raised.value.why[0]
+
+    def test_an_ipv6_address_is_served(self, make: Make, old: Server) -> None:
+        found = make(Place(address="::1", port=free_port()))
+        found.apply("shop--dev", traffic((OLD, old, 100)), write(1))
+        assert served(found) == "1.0.0"
+
     def test_a_port_lost_while_traefik_was_away_is_told(self, make: Make, old: Server) -> None:
         found = make()
         found.apply("shop--dev", traffic((OLD, old, 100)), write(1))

@@ -199,6 +199,14 @@ class TestGit:
         assert sorted(os.listdir(into)) == ["lib", "run"]
         unpack.discard(str(into))
 
+    def test_a_directory_inside_the_repository_means_all_of_it(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        config = settings(repository / "releases", {"git": "."})
+        into = placed(artifact.pin(config, "1.0.0"), config, tmp_path)
+        assert os.listdir(into) == ["releases"]
+        unpack.discard(str(into))
+
     def test_a_remote_one_is_fetched(self, repository: Path, tmp_path: Path) -> None:
         config = settings(repository, {"git": repository.as_uri()})
         found = artifact.pin(config, "1.0.0")

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import socket
 import time
 from dataclasses import dataclass
 from dataclasses import replace as changed
@@ -13,6 +14,7 @@ from orchestrate.providers.edge.document import PUBLIC
 from orchestrate.providers.edge.place import Place
 from orchestrate.providers.edge.wire import Wire
 from orchestrate.providers.processes import logs
+from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import (
     locked,
     private_directory,
@@ -56,7 +58,8 @@ class Engine:
             return
         for name in ("", "dyn"):
             private_directory(os.path.join(self.directory, name))
-        with locked(os.path.join(self.directory, "ensure.lock")):
+        lock = os.path.join(self.directory, "ensure.lock")
+        with told_when_full("the edge could not be started"), locked(lock):
             if self._well():
                 return
             if not self._asked_for():
@@ -165,10 +168,11 @@ class Engine:
             self._start()
 
     def _taken(self) -> PortTaken:
-        who = holder(self.place.port)
+        address, port = self.place.address, self.place.port
+        who = holder(port)
         return PortTaken(
-            f"port {self.place.port} on {self.place.address} is taken",
-            why=[f"held by {who}" if who else "who holds it cannot be seen"],
+            f"port {port} on {address} cannot be used",
+            why=[f"held by {who}" if who else _obstacle(address, port)],
             fix=["end that process, or give the environment another port in its url"],
         )
 
@@ -189,6 +193,17 @@ class Engine:
                 fix=["use the same address in both urls, or another port"],
             )
         return found
+
+
+def _obstacle(address: str, port: int) -> str:
+    """What the system says to somebody who wants to listen there."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as problem:
+            return problem.strerror or str(problem)
+    return "it was in use a moment ago"
 
 
 def _base_document(token: str, crt: str, key: str) -> dict[str, object]:

@@ -40,7 +40,12 @@ def tags(repository: str) -> list[str]:
 @contextmanager
 def archive(repository: str, commit: str, cache: str) -> Iterator[IO[bytes]]:
     """The files of a commit as a tar stream. A remote one is fetched into `cache` first."""
-    folder = repository if is_local(repository) else _fetched(repository, commit, cache)
+    # In a subdirectory of a work tree, archive would take only what is below it.
+    folder = (
+        _run(repository, "rev-parse", "--absolute-git-dir").strip()
+        if is_local(repository)
+        else _fetched(repository, commit, cache)
+    )
     process = subprocess.Popen(
         [*_git(folder), "archive", "--format=tar", commit],
         stdin=subprocess.DEVNULL,

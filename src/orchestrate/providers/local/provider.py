@@ -7,6 +7,7 @@ State of an environment is in <home>/local/<app>--<environment>/: `versions/` (u
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.errors import (
@@ -33,6 +34,7 @@ from orchestrate.providers.local.running import Running
 from orchestrate.providers.local.settings import settings_of
 from orchestrate.providers.local.versions import Versions
 from orchestrate.providers.processes import ports
+from orchestrate.providers.processes.disk import told_when_full
 
 NO_LIMIT: Mapping[str, int] = {}
 GREPPED = 100_000
@@ -82,20 +84,21 @@ class LocalProvider:
     def start(self, revision: Revision, replicas: int, write: Write) -> None:
         self.fence.check(write)
         settings = settings_of(revision.config)
-        self.versions.ensure(revision, settings)
+        with told_when_full("the revision could not be started"):
+            self.versions.ensure(revision, settings)
         self.edge.ensure()
-        with self.fence.passed(write):
+        with self._writing(write):
             files = self.versions.ensure(revision, settings)
             self.running.start(revision, replicas, files, write, self._held_ports())
 
     def scale(self, revision: Ref, replicas: int, write: Write) -> None:
-        with self.fence.passed(write):
+        with self._writing(write):
             self._leave_traffic(revision.key, replicas, write)
             self.running.shrink(revision.key, replicas, write)
             self._prune()
 
     def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
-        with self.fence.passed(write):
+        with self._writing(write):
             self.edge.apply(self.slug, self._traffic(shares, fallback), write)
             self.edge.leave_other_ports(self.slug)
 
@@ -148,6 +151,11 @@ class LocalProvider:
             for key in self.running.keys():
                 self.running.program(key).wait_gone()
             self.versions.prune(set(), 0)
+
+    @contextmanager
+    def _writing(self, write: Write) -> Iterator[None]:
+        with told_when_full("the change was not carried out"), self.fence.passed(write):
+            yield
 
     def _traffic(
         self, shares: Sequence[Share], fallback: Ref | None, most: Mapping[str, int] = NO_LIMIT
