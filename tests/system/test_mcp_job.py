@@ -61,7 +61,7 @@ async def test_an_agent_does_the_whole_job(started_home: Path, mode: Mode) -> No
         plan = await done(client, "plan_deployment", environment="dev", version="1.0.0")
         first = await done(client, "start_deployment", plan=plan["digest"])
         first = await done(client, "wait_deployment", deployment=first["id"])
-        assert first["summary"] == "dev serves 1.0.0"
+        assert first["summary"] == "dev serves 1.0.0", Service(started_home).complaints()
         assert ask(url).version == "1.0.0"
 
         plan = await done(client, "plan_deployment", environment="dev", version="1.1.0")

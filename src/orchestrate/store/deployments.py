@@ -15,12 +15,15 @@ from orchestrate.core.steps import Step
 from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
+LONGEST_NUMBER = 18
+"""Digits; a database's integers have 63 bits."""
 
 
 def find(session: Session, name: str) -> DeploymentRow:
     """The deployment `d142`. Raises UnknownDeployment."""
     digits = name.removeprefix("d")
-    row = session.get(DeploymentRow, int(digits)) if digits.isdecimal() else None
+    known = digits.isdecimal() and len(digits) <= LONGEST_NUMBER
+    row = session.get(DeploymentRow, int(digits)) if known else None
     if row is None:
         raise UnknownDeployment(
             f"there is no deployment {name[:40]!r}",

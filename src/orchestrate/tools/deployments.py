@@ -344,7 +344,7 @@ def _before(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     digits = cursor.removeprefix("d")
-    if not digits.isdecimal():
+    if not digits.isdecimal() or len(digits) > deployments.LONGEST_NUMBER:
         raise InvalidInput(f"{cursor[:40]!r} is not a cursor", fix=["give next_cursor of a page"])
     return int(digits)
 
