@@ -3,6 +3,10 @@
 import asyncio
 from collections import defaultdict
 
+GATHER_S = 0.03
+"""Changes come in bursts. Whoever waits is woken once a burst: what it then reads and renders
+would take the processor from the very deployment it waits for."""
+
 
 class Changes:
     """Wakes coroutines of one event loop; may be told from any thread."""
@@ -25,7 +29,9 @@ class Changes:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[seq].add(future)
         try:
-            await asyncio.wait([future], timeout=max(timeout_s, 0))
+            woken, _ = await asyncio.wait([future], timeout=max(timeout_s, 0))
+            if woken:
+                await asyncio.sleep(min(GATHER_S, timeout_s))
         finally:
             self._waiting[seq].discard(future)
             if not self._waiting[seq]:

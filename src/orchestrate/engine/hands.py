@@ -7,6 +7,7 @@ on the write's key.
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import Step
+from orchestrate.engine import journal
 from orchestrate.engine.checks import artifact, disk, reachable, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
@@ -44,6 +46,11 @@ class WorldlyHands:
         self._home = home
         self._lease = lease
         self._changed = changed
+
+    def order(self, seq: int) -> Order:
+        """What to carry out. It does not change any more once the environment is taken."""
+        with self._store.session() as session:
+            return journal.order_of(session, seq)
 
     def validate(self, order: Order, seq: int) -> Json:
         """Ask the gates once more: the plan may have been made a while ago."""
@@ -81,6 +88,16 @@ class WorldlyHands:
         except Exception as error:
             return _answer(_told(error))
         return {}
+
+    def act_counting(self, order: Order, step: Step, number: int, key: str) -> Json:
+        """Send the step's write and count meanwhile: what must be fast does not wait for numbers.
+
+        `requests` in the answer is what `count` answers.
+        """
+        with ThreadPoolExecutor(1, "count") as beside:
+            counting = beside.submit(self.count, order)
+            answer = self.act(order, step, number, key)
+            return {**answer, "requests": counting.result()}
 
     def look(self, order: Order, step: Step, memory: Json) -> Json:
         """Ask how the step stands."""

@@ -37,11 +37,9 @@ class Outcome(TypedDict):
     quarantine: bool
 
 
-def open_order(session: Session, seq: int) -> Order:
-    """Move to validating, and hand out the order."""
+def order_of(session: Session, seq: int) -> Order:
+    """The order of a deployment that has taken its environment."""
     row = deployments.get(session, seq)
-    if row.phase == Phase.PENDING.value:
-        deployments.set_phase(session, row, Phase.VALIDATING)
     taken = row.taken_at or now()
     deadline = row.deadline_at or taken + timedelta(seconds=row.timeout_s)
     return Order(
@@ -56,6 +54,13 @@ def validated(session: Session, seq: int, text: str, took_s: float | None) -> No
     deployments.tell(session, seq, "validate", StepState.DONE.value, text, took_s)
 
 
+def open_deployment(session: Session, seq: int) -> None:
+    """Move to validating."""
+    row = deployments.get(session, seq)
+    if row.phase == Phase.PENDING.value:
+        deployments.set_phase(session, row, Phase.VALIDATING)
+
+
 def begin(session: Session, seq: int, position: int, phase: Phase | None, writes: bool) -> int:
     """Begin a step: its undo is already recorded with it, its write number is journalled now.
 
@@ -63,6 +68,9 @@ def begin(session: Session, seq: int, position: int, phase: Phase | None, writes
     """
     deployment = deployments.get(session, seq)
     if phase is not None:
+        if deployment.phase == Phase.PENDING.value:
+            # A rollback asks no gate: what it returns to was verified here.
+            deployments.set_phase(session, deployment, Phase.VALIDATING)
         deployments.set_phase(session, deployment, phase)
     number = environments.next_write(session, deployment.environment_id) if writes else 0
     row = deployments.step_at(session, seq, position)

@@ -46,7 +46,11 @@ T = TypeVar("T")
 class Hands(Protocol):
     """What the workflow's steps do in the world. Each answers JSON: `{"error": {...}}` or facts."""
 
+    def order(self, seq: int) -> Order: ...
+
     def validate(self, order: Order, seq: int) -> Json: ...
+
+    def act_counting(self, order: Order, step: Step, number: int, key: str) -> Json: ...
 
     def act(self, order: Order, step: Step, number: int, key: str) -> Json: ...
 
@@ -70,32 +74,39 @@ class Run:
         self._seq = seq
         self._promoted = False
         self._paused = False
+        self._before: Json | None = None
+        """Requests before the first change; None while they have not been counted."""
 
     def carry_out(self, undo_only: bool = False) -> str:
         """Do all steps, or undo what was begun. Returns the phase it ended in."""
-        order = self._record("open", lambda s: journal.open_order(s, self._seq).model_dump())
-        self._order = Order.model_validate(order)
+        # Not journalled: once the environment is taken nobody changes it.
+        self._order = self._hands.order(self._seq)
         plan = Plan.model_validate(self._order.plan)
-        before: Json = {}
         try:
             if undo_only:
                 raise OrchestrateError("an earlier attempt to carry it out broke off")
-            if plan.kind is Kind.DEPLOY:
-                self._validate()
-            before = self._durable.step("count", lambda: self._hands.count(self._order))
+            self._open(plan)
             self._do(plan)
-            return self._close(Phase.SUCCEEDED, None, before)
+            return self._close(Phase.SUCCEEDED, None)
         except FencedOut as error:
-            return self._close(Phase.FAILED, error, before, moved_on=True)
+            return self._close(Phase.FAILED, error, moved_on=True)
         except OrchestrateError as error:
-            return self._take_back(error, before)
+            return self._take_back(error)
         except Exception as error:
             log.exception("deployment d%s broke off", self._seq)
-            return self._take_back(_unexpected(error), before)
+            return self._take_back(_unexpected(error))
 
     # -- forward
 
+    def _open(self, plan: Plan) -> None:
+        """Validate and count. A rollback is in a hurry: it counts while it changes the traffic."""
+        if plan.kind is Kind.DEPLOY:
+            self._validate()
+        if plan.kind is not Kind.ROLLBACK:
+            self._before = self._durable.step("count", lambda: self._hands.count(self._order))
+
     def _validate(self) -> None:
+        self._record("open", lambda s: journal.open_deployment(s, self._seq))
         answer = self._durable.step(
             "validate", lambda: self._hands.validate(self._order, self._seq)
         )
@@ -135,9 +146,7 @@ class Run:
         key = f"d{self._seq}/{position}/{step.kind}"
         pause = FIRST_PAUSE_S
         for attempt in range(ATTEMPTS):
-            answer = self._durable.step(
-                "act", lambda: self._hands.act(self._order, step, number, key)
-            )
+            answer = self._send(step, number, key)
             error = _error_in(answer)
             if error is None:
                 return
@@ -145,6 +154,18 @@ class Run:
                 raise error
             self._durable.receive(error.retry_after_s or pause)
             pause *= 2
+
+    def _send(self, step: Step, number: int, key: str) -> Json:
+        if self._before is not None:
+            return self._durable.step(
+                "act", lambda: self._hands.act(self._order, step, number, key)
+            )
+        answer = self._durable.step(
+            "act", lambda: self._hands.act_counting(self._order, step, number, key)
+        )
+        counts = answer.get("requests")
+        self._before = counts if isinstance(counts, dict) else {}
+        return answer
 
     def _wait(self, position: int, step: Step, heeding: bool) -> tuple[str, Json]:
         """Look until the step is done; between looks heed messages and the deadline."""
@@ -218,23 +239,23 @@ class Run:
 
     # -- backward
 
-    def _take_back(self, error: OrchestrateError, before: Json) -> str:
+    def _take_back(self, error: OrchestrateError) -> str:
         """Undo what was begun, last first, and end."""
         cancelled = isinstance(error, Cancelled)
         positions = self._record(
             "undo", lambda s: journal.begin_undo(s, self._seq, error.message, cancelled)
         )
         if not positions:
-            return self._close(Phase.CANCELLED if cancelled else Phase.FAILED, error, before)
+            return self._close(Phase.CANCELLED if cancelled else Phase.FAILED, error)
         try:
             for position in positions:
                 self._undo_step(position)
         except OrchestrateError as second:
-            return self._close(Phase.ROLLBACK_FAILED, _both(error, second), before)
+            return self._close(Phase.ROLLBACK_FAILED, _both(error, second))
         except Exception as second:
             log.exception("undoing deployment d%s broke off", self._seq)
-            return self._close(Phase.ROLLBACK_FAILED, _both(error, _unexpected(second)), before)
-        return self._close(Phase.ROLLED_BACK, error, before)
+            return self._close(Phase.ROLLBACK_FAILED, _both(error, _unexpected(second)))
+        return self._close(Phase.ROLLED_BACK, error)
 
     def _undo_step(self, position: int) -> None:
         """One undo step; a failure is tried again a few times, since what serves depends on it."""
@@ -262,9 +283,7 @@ class Run:
 
     # -- the end
 
-    def _close(
-        self, phase: Phase, error: OrchestrateError | None, before: Json, moved_on: bool = False
-    ) -> str:
+    def _close(self, phase: Phase, error: OrchestrateError | None, moved_on: bool = False) -> str:
         seen = self._durable.step("observe", lambda: self._hands.observe(self._order))
         after = self._durable.step("count", lambda: self._hands.count(self._order))
         serving = seen.get("serving")
@@ -273,7 +292,7 @@ class Run:
             result=error.code if error else None,
             error=TypeAdapter(Json).validate_python(error.as_dict()) if error else None,
             serving=serving if isinstance(serving, dict) else None,
-            requests=_requests(self._order, before, after),
+            requests=_requests(self._order, self._before, after),
             quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on,
         )
         self._record("close", lambda s: journal.close(s, self._seq, outcome))
@@ -321,9 +340,9 @@ def _both(first: OrchestrateError, second: OrchestrateError) -> OrchestrateError
     return joined
 
 
-def _requests(order: Order, before: Json, after: Json) -> Json | None:
+def _requests(order: Order, before: Json | None, after: Json) -> Json | None:
     """Requests during the change: totals, lost, and what the new revision saw."""
-    if not after:
+    if before is None or not after:
         return None
     new = Plan.model_validate(order.plan).new
     total = lost = seen = failed = 0
