@@ -16,7 +16,8 @@ from orchestrate.core.errors import ArtifactInvalid, ArtifactMissing, DiskFull
 from orchestrate.core.revision import Artifact
 from orchestrate.providers.local import artifact, unpack
 from orchestrate.providers.local.settings import Settings, settings_of
-from tests.support.real import need, need_program
+from tests.support.disk import no_space, small_disk
+from tests.support.real import need_program
 
 pytestmark = pytest.mark.system
 
@@ -241,15 +242,10 @@ class TestGit:
 class TestFullDisk:
     @pytest.fixture
     def small(self, tmp_path: Path) -> Iterator[Path]:
-        """A file system of one MiB."""
         path = tmp_path / "small"
         path.mkdir()
-        need(os.geteuid() == 0, "root", "sudo make test")
-        size = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
-        mounted = subprocess.run(size, capture_output=True, check=False)
-        need(mounted.returncode == 0, "mount of a tmpfs", "run outside of a container")
-        yield path
-        subprocess.run(["umount", str(path)], check=True)
+        with small_disk(path, "1m"):
+            yield path
 
     def test_what_cannot_fit_is_refused_before_a_byte_is_written(
         self, root: Path, small: Path
@@ -274,3 +270,13 @@ class TestFullDisk:
             artifact.place(found, config, str(small / "key.part"), "")
         assert "free some space" in raised.value.fix[0]
         assert os.listdir(small) == []
+
+    def test_a_failure_to_write_is_told_and_left_clean(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = settings(root, "releases/{version}")
+        release(root)
+        found = artifact.pin(config, "1.0.0")
+        with no_space(monkeypatch), pytest.raises(DiskFull):
+            placed(found, config, tmp_path)
+        assert os.listdir(tmp_path / "versions") == []

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +15,8 @@ from orchestrate.core.errors import DiskFull, PortTaken, ProviderConfigInvalid
 from orchestrate.core.protocols import Replica
 from orchestrate.core.revision import Revision
 from orchestrate.providers.processes.ports import free_port
+from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
-from tests.support.real import need
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.fault]
@@ -307,29 +305,31 @@ class TestVersions:
 
 class TestFullDisk:
     @pytest.fixture
-    def fill(self, home: Path) -> Iterator[Callable[[], Path]]:
-        """Fills the disk that holds the home; removing the file it returns makes room again."""
-        need(os.geteuid() == 0, "root", "sudo make test")
-        mount = ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(home)]
-        mounted = subprocess.run(mount, capture_output=True, check=False)
-        need(mounted.returncode == 0, "mount of a tmpfs", "run outside of a container")
+    def small(self, home: Path) -> Iterator[Path]:
+        """A home on a disk of its own."""
+        with small_disk(home, "4m"):
+            yield home
 
-        def full() -> Path:
-            with suppress(OSError), open(home / "filler", "wb", buffering=0) as file:
-                while file.write(b"x" * 4096):
-                    pass
-            return home / "filler"
-
-        yield full
-        subprocess.run(["umount", str(home)], check=True)
+    def test_a_write_that_cannot_be_written_down_changes_nothing(
+        self, local: Local, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old, new = local.live("1.0.0", 1), local.up(local.release("1.1.0"), 1)
+        with no_space(monkeypatch), pytest.raises(DiskFull):
+            local.route((new, 100))
+        with no_space(monkeypatch), pytest.raises(DiskFull):
+            local.provider.start(local.release("1.2.0"), 1, local.write())
+        assert local.ask().version == old.version
+        assert len(local.provider.observe().running) == 2
+        local.route((new, 100))
+        assert local.ask().version == new.version
 
     def test_no_change_goes_through_and_what_serves_goes_on(
-        self, fill: Callable[[], Path], make_local: Make
+        self, small: Path, make_local: Make
     ) -> None:
         local = make_local()
         old, new = local.live("1.0.0", 1), local.up(local.release("1.1.0"), 1)
         third = local.release("1.2.0")
-        filler = fill()
+        filler = fill(small)
         with pytest.raises(DiskFull) as raised:
             local.route((new, 100))
         assert raised.value.fix
@@ -341,12 +341,12 @@ class TestFullDisk:
         assert local.ask().version == new.version
 
     def test_a_replica_that_crashes_meanwhile_is_still_restarted(
-        self, fill: Callable[[], Path], make_local: Make
+        self, small: Path, make_local: Make
     ) -> None:
         local = make_local()
         revision = local.live("1.0.0", 1)
         first = local.ask().body["pid"]
-        filler = fill()
+        filler = fill(small)
         kill(int(str(first)))
         eventually(lambda: _answers(local) and local.ask().body.get("pid") not in (None, first))
         filler.unlink()
