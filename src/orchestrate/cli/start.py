@@ -23,6 +23,8 @@ EVERY_S = 0.015
 AGAIN_S = 0.3
 """After a start that found the lock held: the holder serves by then, or is gone."""
 IDLE_EXIT_S = 600
+# -P: nothing in the directory a client happens to be in can stand in for our own modules.
+SERVICE = [sys.executable, "-P", "-m", "orchestrate", "serve", "--idle-exit", str(IDLE_EXIT_S)]
 LOG_LINES = 10
 LOG_BYTES = 1 << 20
 OUT_OF_TIME = 255
@@ -107,7 +109,9 @@ def _until_it_listens(directory: str, path: str, log: str) -> int:
     deadline = time.monotonic() + WITHIN_S
     child, again_at = _spawn(directory, log), deadline
     while time.monotonic() < deadline:
-        if connect(path) is not None:
+        found = connect(path)
+        if found is not None:
+            found.close()
             return 0
         status = child.poll()
         if status:
@@ -123,10 +127,9 @@ def _until_it_listens(directory: str, path: str, log: str) -> int:
 def _spawn(directory: str, log: str) -> "Popen[bytes]":
     import subprocess
 
-    command = [sys.executable, "-P", "-m", "orchestrate", "serve", "--idle-exit", str(IDLE_EXIT_S)]
     with open(log, "ab") as out:
         return subprocess.Popen(
-            command,
+            SERVICE,
             cwd=directory,
             env={**os.environ, "ORCHESTRATE_HOME": directory, "PYTHONSAFEPATH": "1"},
             stdin=subprocess.DEVNULL,
@@ -161,11 +164,10 @@ def _give_up(log: str, mark: int, path: str, status: int) -> NoReturn:
     with open(log, "rb") as file:
         file.seek(mark)
         said = file.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-    what = (
-        f"it did not listen on {path} within {WITHIN_S:.0f}s"
-        if status == OUT_OF_TIME
-        else f"it ended with exit code {status}"
-    )
+    what = {
+        0: "it listened, and was gone a moment later",
+        OUT_OF_TIME: f"it did not listen on {path} within {WITHIN_S:.0f}s",
+    }.get(status, f"it ended with exit code {status}")
     raise ServiceUnreachable(
         "cannot start the service",
         why=[what, *(["its last words:", *said] if said else ["it said nothing"])],

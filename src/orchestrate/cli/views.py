@@ -106,7 +106,7 @@ class Lines:
         now = self._session.now()
         step = next((s for s in self._document["steps"] if s["state"] == "running"), None)
         began = (step and step["started_at"]) or self._document["created_at"]
-        passed = (now - self._session.paint.moment(began)).total_seconds()
+        passed = max((now - self._session.paint.moment(began)).total_seconds(), 0.0)
         at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         key, text = (step["key"], step["text"]) if step else ("deploy", self._document["summary"])
         self._line(at, self._document["id"], key, "running", float(int(passed)), text or "")

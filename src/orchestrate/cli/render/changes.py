@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING
 
 from orchestrate.cli.render.paint import Paint, clean, cut
-from orchestrate.core import words
 
 if TYPE_CHECKING:
     from orchestrate.cli.documents import EnvironmentChanges
@@ -28,14 +27,14 @@ def changes(doc: "EnvironmentChanges", paint: Paint) -> list[str]:
 def done(doc: "EnvironmentChanges") -> str:
     """The last line: what was done, or would be."""
     actions = [item["action"] for item in doc["items"]]
-    created, changed = actions.count("create"), actions.count("change")
+    words = (("create", "created", "to create"), ("change", "changed", "to change"))
     parts = [
-        words.counted(created, "environment") + " created" if created else "",
-        words.counted(changed, "environment") + " changed" if changed else "",
-        f"{actions.count('unchanged')} unchanged" if "unchanged" in actions else "",
+        f"{actions.count(action)} {did if doc['applied'] else would}"
+        for action, did, would in (*words, ("unchanged", "unchanged", "unchanged"))
+        if action in actions
     ]
-    text = ", ".join(part for part in parts if part)
-    return text if doc["applied"] else f"dry run, nothing was written: {text}"
+    text = ", ".join(parts)
+    return f"environments: {text}" if doc["applied"] else f"dry run, nothing was written: {text}"
 
 
 def _shown(value: object) -> str:

@@ -31,11 +31,11 @@ def header(doc: "Deployment", paint: Paint, now: datetime) -> list[str]:
             f"plan {digest(doc['plan_digest'])}",
         )
     )
-    second = f"asked by {words.actor(doc['requested_by'])}"
+    second = f"{step}{_clock(passed)}, asked by {words.actor(doc['requested_by'])}"
     if doc["reason"]:
         second += f": {clean(doc['reason'])}"
     return [
-        cut(f"{first}   {step}{_clock(passed)}", paint.width),
+        cut(first, paint.width),
         cut(second, paint.width),
         "",
     ]
@@ -145,8 +145,8 @@ def _looking(doc: "Deployment", paint: Paint) -> list[str]:
     running = next((s for s in doc["steps"] if s["state"] == "running"), None)
     if verdict is None or running is None or running["kind"] not in ("analyse", "bake"):
         return []
-    new = f"{doc['to_version']} {_ratio(verdict['new']['failed'], verdict['new']['total'])}"
-    old = f"{doc['from_version']} {_ratio(verdict['old']['failed'], verdict['old']['total'])}"
+    new = f"{doc['to_version']} {words.share(verdict['new']['failed'], verdict['new']['total'])}"
+    old = f"{doc['from_version']} {words.share(verdict['old']['failed'], verdict['old']['total'])}"
     limit = f"limit {100 * verdict['limit_ratio']:g}%"
     text = "    ".join([new, old, limit] if doc["from_version"] else [new, limit])
     return [f"    {cut(f'errors  {text}', paint.width - 4)}"]
@@ -196,7 +196,8 @@ def _error(doc: "Deployment", paint: Paint) -> list[str]:
     error = doc["error"]
     if error is None:
         return []
-    found = error_lines(error["code"], error["message"], error["why"], error["fix"], paint)
+    inner = paint._replace(width=paint.width - 2)
+    found = error_lines(error["code"], error["message"], error["why"], error["fix"], inner)
     return ["", *(f"  {line}" for line in found)]
 
 
@@ -218,8 +219,9 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         text = f"{seen} saw {doc['to_version']}; {requests['failed_by_new']:,} failed"
         facts.append(("reach", text))
     if doc["quarantined"]:
-        what = f"{doc['to_version']} is quarantined in {doc['environment']}"
-        facts.append(("state", what))
+        # A rollback by hand quarantines what it leaves, a failure what it tried.
+        version = doc["from_version"] if doc["kind"] == "rollback" else doc["to_version"]
+        facts.append(("state", f"{version} is quarantined in {doc['environment']}"))
     if doc["reason"]:
         facts.append(("reason", clean(doc["reason"])))
     way = _way_on(doc)
@@ -232,8 +234,8 @@ def _way_on(doc: "Deployment") -> tuple[str, str] | None:
         command = f"orchestrate deploy --env {doc['environment']} --version {doc['from_version']}"
         return "undo", command + (' --force --reason "..."' if doc["quarantined"] else "")
     follow = next((n for n in doc["next"] if n.startswith("orchestrate ")), None)
-    if follow is None:
-        return None
+    if follow is None or (doc["error"] and doc["error"]["fix"]):
+        return None  # the error says what to do
     return ("undo" if doc["phase"] == "succeeded" and "rollback" in follow else "next"), follow
 
 
@@ -255,10 +257,6 @@ def _traffic(doc: "Deployment", paint: Paint) -> str:
 def _lost(doc: "Deployment") -> str:
     requests = doc["requests"]
     return f"{requests['lost']:,} lost of {requests['total']:,}" if requests else ""
-
-
-def _ratio(failed: int, total: int) -> str:
-    return f"{100 * failed / total:.2f}% ({failed:,} of {total:,})" if total else "no data"
 
 
 def _clock(duration_s: float) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrate.cli.render.paint import Paint, clean, cut
+from orchestrate.cli.render.paint import Paint, clean, cut, wrap
 from orchestrate.core.errors import OrchestrateError
 
 
@@ -13,13 +13,25 @@ def error_lines(
 
     Commands are never cut or wrapped: they are there to be pasted.
     """
-    lines = [paint.tone(f"error[{code}]:", "bad") + f" {clean(message)}"]
-    for word, parts in (("why", why), ("fix", fix)):
+    head = f"error[{code}]:"
+    first, *rest = _wrapped(f"{head} {message}", paint.width - 2, paint)
+    lines = [paint.tone(head, "bad") + first.removeprefix(head), *(f"  {part}" for part in rest)]
+    facts = [part for fact in why for part in _fact(fact, paint)]
+    for word, parts in (("why", facts), ("fix", [clean(way) for way in fix])):
         for number, part in enumerate(parts):
-            head = f"  {word}: " if number == 0 else "       "
-            foreign = part.startswith("untrusted |")
-            lines.append(head + (cut(part, paint.width - 9) if foreign else clean(part)))
+            lines.append((f"  {word}: " if number == 0 else "       ") + part)
     return lines
+
+
+def _fact(text: str, paint: Paint) -> list[str]:
+    if text.startswith("untrusted |"):
+        return [cut(text, paint.width - 7)] if paint.tables else [clean(text)]
+    return _wrapped(text, paint.width - 7, paint)
+
+
+def _wrapped(text: str, width: int, paint: Paint) -> list[str]:
+    """Lines for a person, one line for a program."""
+    return wrap(text, width) if paint.tables else [clean(text)]
 
 
 def render(error: OrchestrateError, paint: Paint) -> list[str]:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from orchestrate.cli.render.environment import going_on
 from orchestrate.cli.render.paint import Paint, clean
 from orchestrate.cli.render.table import Cell, Column, table
 from orchestrate.core import words
@@ -87,7 +86,8 @@ def _now(row: "OverviewRow", paint: Paint) -> str:
     assert busy is not None
     if not paint.tables:
         return f"{busy['id']} {busy['phase']}"
-    return going_on(busy)
+    at = busy["step"] or words.word(busy["phase"])
+    return f"{busy['id']} {busy['to_version']}, {'paused at ' if busy['paused'] else ''}{at}"
 
 
 def _moves(kind: str, before: str | None, after: str) -> str:

@@ -95,11 +95,14 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def fields(pairs: Sequence[tuple[str, str]], width: int, indent: int = 2) -> list[str]:
-    """`name   text`, one a line, the names as one column; what is too long is wrapped."""
+    """`name   text`, one a line, the names as one column; what is too long is wrapped, commands
+    excepted, which are there to be pasted."""
     column = max((cells(name) for name, _ in pairs), default=0) + 3
     lines: list[str] = []
     for name, text in pairs:
-        for number, part in enumerate(wrap(text, width - indent - column)):
+        command = text.startswith("orchestrate ")
+        parts = [clean(text)] if command else wrap(text, width - indent - column)
+        for number, part in enumerate(parts):
             first = pad(name, column) if number == 0 else " " * column
             lines.append(" " * indent + first + part)
     return lines

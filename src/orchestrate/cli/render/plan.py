@@ -30,8 +30,7 @@ def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
     """Every difference and every step."""
     if doc["nothing_to_do"]:
         return [doc["summary"]]
-    until = paint.when(doc["expires_at"], now).removeprefix("today ")
-    lines = [cut(f"{_head(doc)}   good until {until}", paint.width), "", "changes"]
+    lines = [cut(_head(doc), paint.width), "", "changes"]
     names = [_name(c) for c in doc["changes"]]
     column = min(max((cells(n) for n in names), default=0), 30)
     for change, name in zip(doc["changes"], names, strict=True):
@@ -45,7 +44,7 @@ def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
         lines.append(f"  at least {words.length(doc['at_least_s'])} of watching")
     lines += ["", "rollback", f"  {_rollback(doc)}"]
     lines += [f"  cannot be undone: {clean(lost)}" for lost in _lost(doc)]
-    lines += ["", *fields(_needs(doc), paint.width, indent=0)]
+    lines += ["", *fields(_needs(doc, paint, now), paint.width, indent=0)]
     return lines
 
 
@@ -79,7 +78,7 @@ def _values(change: "PlanChange") -> str:
         return "as it is"
     if before is None:
         return clean(after or "")
-    return clean(f"{before} -> {after}") if after is not None else f"{clean(before)} is gone"
+    return clean(f"{before} -> {'nothing' if after is None else after}")
 
 
 def _rollback(doc: "Plan") -> str:
@@ -96,8 +95,9 @@ def _lost(doc: "Plan") -> list[str]:
     return doc["rollback"]["lost"] if doc["rollback"] else []
 
 
-def _needs(doc: "Plan") -> list[tuple[str, str]]:
-    facts: list[tuple[str, str]] = []
+def _needs(doc: "Plan", paint: Paint, now: datetime) -> list[tuple[str, str]]:
+    until = paint.when(doc["expires_at"], now).removeprefix("today ")
+    facts = [("good", f"until {until}, as long as nothing moves")]
     if doc["needs_approval"]:
         facts.append(("needs", "an approval"))
     elif doc["needs_confirmation"]:
