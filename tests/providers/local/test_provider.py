@@ -120,6 +120,7 @@ class TestSurvival:
         old, new = local.up(local.release("1.0.0"), 2), local.up(local.release("1.1.0"), 1)
         local.route((old, 0), (new, 100), fallback=old)
         local.provider.scale(old.ref, 1, local.write())
+        eventually(lambda: len(local.pids(old)) == 1)
         before = local.provider.observe()
         kill(*all_pids(local, old), supervisor_pid(local, new), *local.pids(new))
         eventually(lambda: not local.pids(old) and not local.pids(new))
