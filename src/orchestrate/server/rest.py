@@ -121,8 +121,8 @@ async def _body(request: Request) -> dict[str, object]:
         return {}
     try:
         data = json.loads(raw, object_pairs_hook=_object)
-    except ValueError as error:
-        raise InvalidInput("the body is not JSON", why=[str(error)]) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("the body is not JSON", why=[clean(str(error), limit=200)]) from error
     if not isinstance(data, dict):
         raise InvalidInput("the body must be a JSON object")
     return data
