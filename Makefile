@@ -38,7 +38,7 @@ check: $(READY)
 	$(BIN)/python -m pytest --quiet tests/repo/test_locks.py
 
 bench: $(READY)
-	@for script in $(if $(NAME),bench/$(NAME).py,$(sort $(wildcard bench/*.py))); do \
+	@for script in $(if $(NAME),bench/$(NAME).py,$(sort $(filter-out bench/harness.py,$(wildcard bench/*.py)))); do \
 	  $(BIN)/python "$$script" $(ARGS); \
 	done
 

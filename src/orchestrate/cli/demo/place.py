@@ -18,7 +18,8 @@ from orchestrate.cli import home as places
 from orchestrate.core.errors import PermanentError
 
 LONGEST_HOME = places.LONGEST_SOCKET - len("/run/api.sock") - 1
-GRACE_S = 10.0
+GONE_S = 10.0
+ROUNDS = 10
 ELSEWHERE = (
     "ORCHESTRATE_URL",
     "ORCHESTRATE_TOKEN",
@@ -63,11 +64,18 @@ def end_all(home: str) -> None:
 
     The service first and then the supervisors, which would start again what is ended before them.
     """
-    while running := processes(home):
+    for _ in range(ROUNDS):
+        running = processes(home)
+        if not running:
+            return
         first = [p for p in running if "orchestrate" in p.command and " serve" in p.command]
         first = first or [p for p in running if "/processes/launch.py" in p.command]
-        number = signal.SIGKILL if first else signal.SIGTERM
-        _end([p.pid for p in first or running], number)
+        _kill([p.pid for p in first or running])
+    raise PermanentError(
+        "some processes could not be ended",
+        why=[f"{p.pid} {p.command}" for p in processes(home)],
+        fix=["end them by hand: kill -9 PID"],
+    )
 
 
 def free_port() -> int:
@@ -121,23 +129,17 @@ def _command(pid: str) -> str:
     return " ".join(_words(pid))
 
 
-def _end(pids: list[int], number: signal.Signals) -> None:
-    """Signal them all, then wait for each; SIGKILL for one that does not go in time."""
+def _kill(pids: list[int]) -> None:
+    """Kill them all, then wait for each: nobody is being served any more."""
     held = []
     for pid in pids:
         with suppress(ProcessLookupError):
             held.append((pid, os.pidfd_open(pid)))
     for _, handle in held:
-        _signal(handle, number)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
     for pid, handle in held:
-        if not select.select([handle], [], [], GRACE_S)[0]:
-            _signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], GRACE_S)
+        select.select([handle], [], [], GONE_S)
         os.close(handle)
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-
-
-def _signal(handle: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        signal.pidfd_send_signal(handle, number)
