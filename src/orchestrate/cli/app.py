@@ -193,6 +193,8 @@ def _in_our_words(problem: click.ClickException) -> UsageProblem:
             why.append("options stand after the command they belong to")
         elif problem.possibilities:
             fix.insert(0, f"did you mean {sorted(problem.possibilities)[0]}?")
+    elif isinstance(problem, click.MissingParameter):
+        message = problem.format_message().rstrip(".")
     elif isinstance(problem, click.BadParameter) and problem.param is not None:
         name = problem.param.opts[0] if isinstance(problem.param, click.Option) else ""
         said = problem.message.rstrip(".")
