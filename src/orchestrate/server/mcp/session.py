@@ -1,5 +1,6 @@
 """The MCP server of one session: what it lists, and what it does when called."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,10 @@ from orchestrate import prompts
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.server.auth import agent
 from orchestrate.server.calling import call, told
-from orchestrate.server.mcp import catalogue
+from orchestrate.server.mcp import catalogue, tasks
 from orchestrate.server.mcp.answers import answer, failure
 from orchestrate.server.mcp.limits import Limits
+from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Caller, Context, Service
 
 Request = ServerRequestContext[Any]
@@ -34,15 +36,37 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
             raise _refused(error) from error
         return types.ListToolsResult(tools=[catalogue.tool(each) for each in offered])
 
+    async def ask(context: Request, name: str, arguments: Mapping[str, object]) -> Document:
+        asked = Context(service, _caller(context, uid))
+        return await call(limits.find(name), asked, arguments, people=False)
+
     async def call_tool(
         context: Request, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    ) -> types.CallToolResult | tasks.Result:
+        given = params.arguments or {}
         try:
-            tool = limits.find(params.name)
-            asked = Context(service, _caller(context, uid))
-            return answer(await call(tool, asked, params.arguments or {}, people=False))
+            if tasks.wanted(context, params):
+                return tasks.begun(await look(context, given))
+            return answer(await ask(context, params.name, given))
         except Exception as error:
             return failure(*told(error))
+
+    async def look(context: Request, arguments: Mapping[str, object]) -> DeploymentDocument:
+        now = {**arguments, "timeout_s": 0}
+        found = await ask(context, tasks.TOOL, now)
+        assert isinstance(found, DeploymentDocument)
+        return found
+
+    async def get_task(context: Request, params: tasks.TaskParams) -> tasks.Result:
+        _refuse_without_tasks(context, "tasks/get")
+        try:
+            return tasks.state(await look(context, {"deployment": params.task_id}))
+        except OrchestrateError as error:
+            raise _refused(error) from error
+
+    async def cancel_task(context: Request, params: tasks.TaskParams) -> tasks.Result:
+        _refuse_without_tasks(context, "tasks/cancel")
+        return {}
 
     async def list_prompts(
         context: Request, params: types.PaginatedRequestParams | None
@@ -59,17 +83,21 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
         content = types.TextContent(type="text", text=text)
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=content)])
 
-    return Server(
+    server: Server[dict[str, Any]] = Server(
         "orchestrate",
         title="Orchestrate",
         version=service.version,
         instructions=prompts.load(prompts.INSTRUCTIONS),
         cache_hints={"tools/list": LISTS, "prompts/list": LISTS},
         on_list_tools=list_tools,
-        on_call_tool=call_tool,
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
     )
+    server.add_request_handler("tools/call", types.CallToolRequestParams, call_tool)
+    server.add_request_handler("tasks/get", tasks.TaskParams, get_task)
+    server.add_request_handler("tasks/cancel", tasks.TaskParams, cancel_task)
+    server.extensions[tasks.EXTENSION] = {}
+    return server
 
 
 def _caller(context: Request, uid: int) -> Caller:
@@ -79,6 +107,11 @@ def _caller(context: Request, uid: int) -> Caller:
     client = context.session.client_params
     name = client.client_info.name if client is not None else "agent"
     return replace(agent(name, uid), progress=progress)
+
+
+def _refuse_without_tasks(context: Request, method: str) -> None:
+    if not tasks.served(context):
+        raise MCPError(types.METHOD_NOT_FOUND, "Method not found", method)
 
 
 def _refused(error: OrchestrateError) -> MCPError:
