@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import documents as docs
-from tests.support.cli import Result, Terminal, command, environment, run
+from tests.support.cli import command, environment, run
 from tests.support.pretend import Pretend, Reply
 
 BUSY = docs.error(
@@ -43,20 +42,13 @@ READS: list[tuple[tuple[str, ...], str, Reply]] = [
 ]
 
 
-def only(result: Result) -> dict[str, Any]:
-    """The one document on standard output, with nothing on standard error."""
-    assert result.err == ""
-    assert result.out.count("\n") == 1
-    return result.document
-
-
 @pytest.mark.parametrize(("arguments", "path", "reply"), READS)
 def test_json_is_the_service_s_document_and_nothing_else(
     arguments: tuple[str, ...], path: str, reply: Reply, home: Path
 ) -> None:
     with Pretend(home, {path: reply}):
         result = run(*arguments, "--json")
-    assert only(result) == reply.document
+    assert result.document == reply.document
     assert result.code == 0
 
 
@@ -76,7 +68,7 @@ def test_a_refusal_is_one_document_with_json_and_three_parts_without(
 ) -> None:
     with Pretend(home, {path: Reply(UNKNOWN, 404)}):
         as_json, as_text = run(*arguments, "--json"), run(*arguments)
-    assert only(as_json) == UNKNOWN
+    assert as_json.document == UNKNOWN
     assert (as_json.code, as_text.code, as_text.out) == (2, 2, "")
     assert as_text.err == (
         'error[unknown_environment]: there is no environment "prodution"\n'
@@ -112,7 +104,7 @@ def test_wrong_usage_is_told_in_the_same_form_and_ends_with_2(
     assert as_text.err.startswith("error[")
     assert message in as_text.err
     assert fix in as_text.err.split("fix:")[1]
-    error = only(as_json)["error"]
+    error = as_json.document["error"]
     assert message in error["message"]
     assert "Traceback" not in as_text.err
 
@@ -121,7 +113,7 @@ def test_without_a_service_that_may_be_started_every_command_says_so(home: Path)
     result, as_json = run("env", "list"), run("env", "list", "--json")
     assert (result.code, as_json.code) == (1, 1)
     assert "error[service_unreachable]: no service runs" in result.err
-    assert only(as_json)["error"]["code"] == "service_unreachable"
+    assert as_json.document["error"]["code"] == "service_unreachable"
 
 
 def test_a_deployment_that_fails_is_the_document_and_1(home: Path) -> None:
@@ -134,7 +126,7 @@ def test_a_deployment_that_fails_is_the_document_and_1(home: Path) -> None:
     }
     with Pretend(home, answers):
         result = run("deploy", *E, "--version", "1.4.3", "--json")
-    assert only(result) == refused
+    assert result.document == refused
     assert result.code == 1
 
 
@@ -169,56 +161,8 @@ def test_nothing_to_do_is_said_and_is_no_failure(home: Path) -> None:
         as_json = run("deploy", *E, "--version", "1.4.2", "--json")
     assert (result.code, result.err) == (0, "")
     assert result.out == docs.NOTHING["summary"] + "\n"
-    assert only(as_json)["nothing_to_do"] is True
+    assert as_json.document["nothing_to_do"] is True
     assert not service.asked("POST", "/api/deployments")
-
-
-def test_production_is_refused_where_nobody_can_be_asked_and_the_ways_are_named(
-    home: Path,
-) -> None:
-    with Pretend(home, {"POST /api/plans": Reply(docs.PLAN)}) as service:
-        result = run("deploy", *E, "--version", "1.4.2")
-        as_json = run("deploy", *E, "--version", "1.4.2", "--json")
-    assert (result.code, as_json.code) == (2, 2)
-    assert only(as_json)["error"]["code"] == "confirmation_needed"
-    assert "orchestrate deploy --env production --version 1.4.2 --plan 7c1e9a40b3f2" in result.err
-    assert "add --yes" in result.err
-    assert not service.asked("POST", "/api/deployments")
-
-
-@pytest.mark.parametrize("extra", [("--yes",), ("--plan", "7c1e9a40")])
-def test_production_goes_with_a_yes_or_a_plan_that_was_seen(
-    extra: tuple[str, ...], home: Path
-) -> None:
-    answers = {
-        "POST /api/plans": Reply(docs.PLAN),
-        "GET /api/plans/7c1e9a40": Reply(docs.PLAN),
-        "POST /api/deployments": Reply(docs.RUNNING),
-    }
-    with Pretend(home, answers) as service:
-        result = run("deploy", *E, "--version", "1.4.2", *extra, "--detach")
-    assert result.code == 0
-    assert service.asked("POST", "/api/deployments")[0].body["plan"] == docs.DIGEST
-    assert bool(service.asked("POST", "/api/plans")) is ("--yes" in extra)
-
-
-@pytest.mark.parametrize(
-    ("option", "value"), [("--env", "staging"), ("--version", "9"), ("--strategy", "rolling")]
-)
-def test_a_plan_for_something_else_is_not_carried_out(option: str, value: str, home: Path) -> None:
-    with Pretend(home, {"GET /api/plans/7c1e9a40": Reply(docs.PLAN)}) as service:
-        result = run("deploy", "--plan", "7c1e9a40", option, value)
-    assert result.code == 2
-    assert f"and {option} says {value}" in result.err
-    assert len(service.requests) == 1
-
-
-def test_a_busy_environment_is_told_and_ends_with_1(home: Path) -> None:
-    answers = {"POST /api/plans": PLANNED, "POST /api/deployments": Reply(BUSY, 409)}
-    with Pretend(home, answers):
-        result = run("deploy", *E, "--version", "1.4.3")
-    assert result.code == 1
-    assert result.err.endswith("fix: or stop it: orchestrate deploy cancel d142\n")
 
 
 @pytest.mark.parametrize(("given", "code"), [((), 0), (("--exit-code",), 1)])
@@ -232,81 +176,6 @@ def test_a_plan_with_something_to_change_is_1_only_when_asked(
 def test_what_is_not_ready_ends_with_1(home: Path) -> None:
     with Pretend(home, {"POST /api/validate": Reply(docs.VALIDATION)}):
         assert run("deploy", "validate", *E).code == 1
-
-
-def test_a_rollback_goes_in_one_call_and_is_followed(home: Path) -> None:
-    answers = {
-        "POST /api/environments/production/rollback": Reply(docs.changed(docs.RUNNING, id="d145")),
-        "GET /api/deployments/d145/follow": Reply(docs.follow(docs.ROLLED_BACK)),
-    }
-    with Pretend(home, answers) as service:
-        result = run("deploy", "rollback", *E, "--reason", "broken", "--quarantine")
-    assert result.code == 0
-    assert result.out.splitlines()[-1].endswith("production serves 1.4.1 again")
-    assert service.requests[0].body == {
-        "version": None,
-        "reason": "broken",
-        "force": False,
-        "quarantine": True,
-        "confirmed": False,
-    }
-
-
-def test_a_rollback_that_leaves_something_behind_asks_first(home: Path) -> None:
-    lost = docs.error("confirmation_needed", "this leaves something", 409, why=("a migration",))
-    path = "POST /api/environments/production/rollback"
-    answers = {
-        path: [Reply(lost, 409), Reply(docs.changed(docs.ROLLED_BACK, id="d145"))],
-        "GET /api/deployments/d145/follow": Reply(docs.follow(docs.ROLLED_BACK)),
-    }
-    with Pretend(home, {path: Reply(lost, 409)}):
-        assert run("deploy", "rollback", *E).code == 2
-    with Pretend(home, answers) as service:
-        with Terminal(("deploy", "rollback", *E)) as terminal:
-            terminal.wait_for("go back all the same? [y/N]")
-            assert "a migration" in terminal.text
-            terminal.press(b"y\n")
-            assert terminal.end() == 0
-    assert [request.body.get("confirmed") for request in service.requests[:2]] == [False, True]
-
-
-@pytest.mark.parametrize("action", ["pause", "resume", "promote"])
-def test_steering_names_a_deployment_or_takes_the_one_that_runs(action: str, home: Path) -> None:
-    busy = docs.changed(docs.ENVIRONMENT, running={**docs.BUSY, "id": "d142"})
-    answers = {
-        "GET /api/environments/production": Reply(busy),
-        f"POST /api/deployments/d142/{action}": Reply(docs.RUNNING),
-    }
-    with Pretend(home, answers) as service:
-        by_id = run("deploy", action, "d142", "--reason", "why")
-        by_name = run("deploy", action, *E)
-    assert (by_id.code, by_name.code) == (0, 0)
-    assert by_id.out == by_name.out
-    assert by_id.out.startswith("d142 is asked to ")
-    bodies = [r.body for r in service.asked("POST", f"/api/deployments/d142/{action}")]
-    assert bodies == [{"reason": "why"}, {"reason": None}]
-
-
-def test_steering_what_does_not_run_is_told(home: Path) -> None:
-    with Pretend(home, {"GET /api/environments/production": Reply(docs.ENVIRONMENT)}):
-        result = run("deploy", "pause", *E)
-    assert result.code == 1
-    assert "error[not_now]: nothing is running in production" in result.err
-
-
-@pytest.mark.parametrize(
-    ("phase", "code"), [("rolled_back", 0), ("cancelled", 0), ("succeeded", 1)]
-)
-def test_a_cancel_is_followed_and_true_only_when_it_stopped(
-    phase: str, code: int, home: Path
-) -> None:
-    ended = docs.changed(docs.REFUSED, id="d142", phase=phase, error=None, result="cancelled")
-    answers = {
-        "POST /api/deployments/d142/cancel": Reply(docs.RUNNING),
-        "GET /api/deployments/d142/follow": Reply(docs.follow(ended)),
-    }
-    with Pretend(home, answers):
-        assert run("deploy", "cancel", "d142").code == code
 
 
 def test_the_only_environment_needs_no_name_to_be_read(home: Path) -> None:
@@ -428,14 +297,14 @@ def test_the_doctor_says_what_provides_what_is_missing(home: Path) -> None:
         result, as_json = run("doctor"), run("doctor", "--json")
     assert (result.code, as_json.code) == (1, 1)
     assert 'fix: pip install "orchestrate-mcp[edge]"' in result.out
-    assert only(as_json) == docs.DOCTOR
+    assert as_json.document == docs.DOCTOR
 
 
 def test_the_doctor_speaks_without_a_service_too(home: Path) -> None:
     result, as_json = run("doctor"), run("doctor", "--json")
     assert (result.code, as_json.code) == (1, 1)
     assert "fix: orchestrate serve" in result.out
-    assert [c["name"] for c in only(as_json)["checks"] if c["result"] == "fail"] == ["service"]
+    assert [c["name"] for c in as_json.document["checks"] if c["result"] == "fail"] == ["service"]
 
 
 def test_help_and_version_answer_on_standard_output(home: Path) -> None:

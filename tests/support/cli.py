@@ -39,7 +39,9 @@ class Result(NamedTuple):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The one document on standard output."""
+        """The one document on standard output, with nothing on standard error."""
+        assert self.err == ""
+        assert self.out.count("\n") == 1
         found = json.loads(self.out)
         assert isinstance(found, dict)
         return found
