@@ -96,9 +96,15 @@ class Api:
     def __init__(self, home: Path) -> None:
         self._socket = str(home / "run" / "api.sock")
 
-    def call(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Json:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        timeout_s: float = 70.0,
+    ) -> Json:
         """One call. Raises Problem for an error of ours, OSError when nobody answers."""
-        with _Connection(self._socket) as connection:
+        with _Connection(self._socket, timeout_s) as connection:
             text = json.dumps(body) if body is not None else None
             connection.request(method, path, text, {"content-type": "application/json"})
             answer = connection.getresponse()
@@ -110,7 +116,7 @@ class Api:
 
     def alive(self) -> bool:
         try:
-            self.call("GET", "/healthz")
+            self.call("GET", "/healthz", timeout_s=2)
         except OSError:
             return False
         return True
@@ -181,21 +187,16 @@ class Service:
 
     def start(self, *options: str) -> None:
         """Start it and wait until its socket answers."""
-        with (self.home / "stderr.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "orchestrate", "serve", *self.options, *options],
-                env=self.surroundings(),
-                cwd=self.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self._spawn(options)
         api = Api(self.home)
         try:
             eventually(lambda: self._answers(api), within_s=START_S, every_s=0.02)
         except AssertionError as error:
             raise AssertionError(f"the service did not start:\n{self.complaints()}") from error
+
+    def start_and_wait(self) -> int:
+        """Start one that ends by itself; its exit code."""
+        return self._spawn(()).wait(timeout=START_S)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
@@ -227,6 +228,19 @@ class Service:
             "ORCHESTRATE_HOME": str(self.home),
         }
 
+    def _spawn(self, options: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        with (self.home / "stderr.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "orchestrate", "serve", *self.options, *options],
+                env=self.surroundings(),
+                cwd=self.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self.process
+
     def _answers(self, api: Api) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, "it ended"
@@ -248,6 +262,8 @@ class World:
     service: Service
     api: Api
     root: Path
+    sites: dict[str, Site] = field(default_factory=dict)
+    """Its environments by name."""
 
     def release(self, version: str, text: str = APP, *, failing: bool = False) -> None:
         """Put a version of the small application there."""
@@ -295,7 +311,8 @@ class World:
             },
         }
         self.api.set(settings)
-        return Site(self, name, url, settings)
+        self.sites[name] = Site(self, name, url, settings)
+        return self.sites[name]
 
 
 @dataclass
@@ -376,13 +393,22 @@ class Site:
 def world(*options: str, **environment: str) -> Iterator[World]:
     """A home with a running service; whatever runs in it is ended at the end."""
     home = Path(tempfile.mkdtemp(prefix="orc-", dir="/tmp")).resolve()
-    service = Service(home, options, environment)
     try:
-        service.start()
-        yield World(home, service, Api(home), home / "source")
+        with world_at(home, *options, **environment) as found:
+            yield found
     finally:
-        end_all(home, service)
         shutil.rmtree(home)
+
+
+@contextmanager
+def world_at(home: Path, *options: str, **environment: str) -> Iterator[World]:
+    """The same in a directory that is there, and stays."""
+    found = World(home, Service(home, options, environment), Api(home), home / "source")
+    try:
+        found.service.start()
+        yield found
+    finally:
+        end_all(home, found.service)
 
 
 def end_all(home: Path, service: Service | None = None) -> None:
@@ -425,8 +451,8 @@ def read_lines(path: Path) -> list[Json]:
 class _Connection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=70)
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:

@@ -214,7 +214,7 @@ class TestAVersionThatDoesNotWork:
         done = _fails(world.small("exits", strategy=AT_ONCE), "7.0.0")
         assert (done.phase, done.result) == ("rolled_back", "exited")
         assert "exit code 7" in str(done.error["message"])
-        assert "untrusted | no settings" in str(done.error["why"])
+        assert "no settings" in str(done.error["untrusted_lines"])
 
     def test_and_wants_a_port_that_is_taken(self, world: World) -> None:
         with socket.create_server(("127.0.0.1", 0)) as holder:

@@ -139,9 +139,9 @@ def test_a_deleted_environment_is_not_one_with_a_deployment_running(world: World
 
 def ask(site: Site, version: str) -> subprocess.Popen[bytes]:
     """A process of its own that asks for a deployment and does not follow it."""
+    asked = ["deploy", f"--env={site.name}", f"--version={version}", "--json", "--detach"]
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "orchestrate", "deploy", "--json", "--detach"]
-        + ["--env", site.name, "--version", version],
+        [sys.executable, "-P", "-m", "orchestrate", *asked],
         env=site.world.service.surroundings(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
