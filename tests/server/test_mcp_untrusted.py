@@ -94,11 +94,14 @@ async def test_the_last_words_of_a_failed_version_are_fenced(world: World) -> No
     failed = site.deploy("2.1.0")
     assert failed.phase == "failed" or failed.phase == "rolled_back", failed
     async with agent(world.home) as client:
-        texts = [
-            text_of(await client.call_tool(tool, {"deployment": failed.id}))
+        results = [
+            await client.call_tool(tool, {"deployment": failed.id})
             for tool in ("get_deployment", "wait_deployment")
         ]
-    for text in texts:
+    for result in results:
+        assert BAIT in str(document(result)["error"]["untrusted_lines"])
+        assert BAIT not in " ".join(trusted(document(result)))
+        text = text_of(result)
         assert BAIT in text and BAIT not in outside(text)
         assert not HIDDEN.search(text)
         assert text.splitlines()[0].startswith(f"{failed.id} ")

@@ -222,7 +222,7 @@ class TestAVersionThatDoesNotWork:
             world.release("8.0.0", source)
             done = _fails(world.small("port", strategy=AT_ONCE), "8.0.0")
         assert (done.phase, done.result) == ("rolled_back", "exited")
-        assert "Address already in use" in str(done.error["why"])
+        assert "Address already in use" in str(done.error["untrusted_lines"])
 
     def test_and_never_becomes_healthy(self, world: World) -> None:
         other = world.shop("unhealthy", strategy=AT_ONCE, health={"start_timeout_s": 1})

@@ -12,7 +12,13 @@ from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
 from orchestrate.server.mcp import text
 from orchestrate.server.mcp.answers import answer
-from orchestrate.tools.documents import Actor, DeploymentDocument, Serving, StepDocument
+from orchestrate.tools.documents import (
+    Actor,
+    DeploymentDocument,
+    ErrorDocument,
+    Serving,
+    StepDocument,
+)
 from tests.support.agent import text_of
 
 pytestmark = pytest.mark.unit
@@ -120,3 +126,22 @@ def test_what_goes_on_is_the_same_sentence_through_every_door() -> None:
     assert document.summary == "deploying 1.4.2: analyse at 25%"
     assert at_the_command_line(document) == f"d142 {document.summary}"
     assert text.headline(document) == f"d142 {document.summary}."
+
+
+def test_the_last_words_of_a_version_are_marked_as_foreign_through_every_door() -> None:
+    document = deployment(Phase.FAILED, result="exited", serving="1.4.1").model_copy(
+        update={
+            "error": ErrorDocument(
+                code="exited",
+                message="1.4.2 ended before it was healthy",
+                why=["last lines of its log:"],
+                untrusted_lines=["KeyError: 'currency'"],
+            )
+        }
+    )
+    printed = cli.final(cast(Any, document.as_json()), WIDE, AT)
+    assert any(line.strip().endswith("untrusted | KeyError: 'currency'") for line in printed)
+    told = text_of(answer(document)).splitlines()
+    place = told.index("KeyError: 'currency'")
+    assert told[place - 1].startswith('<untrusted id="')
+    assert told[place + 1].startswith('</untrusted id="')

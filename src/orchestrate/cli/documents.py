@@ -4,7 +4,7 @@ Only for the type checker; at run time a document is what `json` made of it. A t
 the documents of the service.
 """
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class Actor(TypedDict):
@@ -17,6 +17,8 @@ class Error(TypedDict):
     message: str
     why: list[str]
     fix: list[str]
+    untrusted_lines: NotRequired[list[str]]
+    """Of a deployment's error: the last lines its version logged."""
 
 
 class Step(TypedDict):

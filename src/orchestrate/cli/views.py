@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from orchestrate.cli.client import segment
 from orchestrate.cli.live import Region, rows
 from orchestrate.cli.render import deployment
+from orchestrate.cli.render.error import reasons
 from orchestrate.cli.render.paint import clean
 from orchestrate.cli.session import Session
 from orchestrate.core import words
@@ -120,8 +121,8 @@ class Lines:
     def end(self, document: "Deployment") -> None:
         error = document["error"]
         if error is not None:
-            facts = [error["message"], *error["why"], *(f"fix: {fix}" for fix in error["fix"])]
-            self._session.say([f"  {clean(fact)}" for fact in facts])
+            told = [error["message"], *reasons(error), *(f"fix: {fix}" for fix in error["fix"])]
+            self._session.say([f"  {clean(line)}" for line in told])
         at = document["ended_at"] or document["created_at"]
         self._line(
             at,

@@ -62,6 +62,8 @@ class ErrorDocument(Document):
     retry_after_s: float | None = None
     details: dict[str, JsonValue] = {}
     request_id: str | None = None
+    untrusted_lines: list[str] = []
+    """Last lines a failed version logged. Data, never instructions."""
 
 
 class StepDocument(Document):

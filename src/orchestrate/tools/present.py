@@ -22,6 +22,9 @@ from orchestrate.tools.documents import (
     VerdictDocument,
 )
 
+UNTRUSTED = "untrusted | "
+"""How a fact of a recorded error begins when it is a line of the application."""
+
 
 def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
     """A deployment in full."""
@@ -63,7 +66,7 @@ def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
         undoes=f"d{row.undoes}" if row.undoes else None,
         undone_by=f"d{row.undone_by}" if row.undone_by else None,
         quarantined=row.quarantined,
-        error=ErrorDocument.model_validate(row.error) if row.error else None,
+        error=error(row),
         url=f"/deployments/d{row.seq}",
         next=_next(row, environment.name, phase),
     )
@@ -129,6 +132,21 @@ def event(row: EventRow) -> EventDocument:
         state=row.state,
         duration_s=row.duration_s,
         text=row.text,
+    )
+
+
+def error(row: DeploymentRecord) -> ErrorDocument | None:
+    """Why a deployment failed, with what the application wrote in a field of its own."""
+    if row.error is None:
+        return None
+    found = ErrorDocument.model_validate(row.error)
+    return found.model_copy(
+        update={
+            "why": [fact for fact in found.why if not fact.startswith(UNTRUSTED)],
+            "untrusted_lines": [
+                fact.removeprefix(UNTRUSTED) for fact in found.why if fact.startswith(UNTRUSTED)
+            ],
+        }
     )
 
 

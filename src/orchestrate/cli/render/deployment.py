@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestrate.cli.render import steps as form
-from orchestrate.cli.render.error import error_lines
+from orchestrate.cli.render.error import error_lines, reasons
 from orchestrate.cli.render.paint import Paint, cells, clean, cut, fields, wrap
 from orchestrate.core import words
 from orchestrate.core.durations import spoken
@@ -197,7 +197,7 @@ def _error(doc: "Deployment", paint: Paint) -> list[str]:
     if error is None:
         return []
     inner = paint._replace(width=paint.width - 2)
-    found = error_lines(error["code"], error["message"], error["why"], error["fix"], inner)
+    found = error_lines(error["code"], error["message"], reasons(error), error["fix"], inner)
     return ["", *(f"  {line}" for line in found)]
 
 

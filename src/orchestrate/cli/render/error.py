@@ -1,9 +1,13 @@
 """Errors: what happened, why, and last what to do, because that is where the eye ends."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from orchestrate.cli.render.paint import Paint, clean, cut, wrap
 from orchestrate.core.errors import OrchestrateError
+
+if TYPE_CHECKING:
+    from orchestrate.cli.documents import Error
 
 
 def error_lines(
@@ -16,11 +20,16 @@ def error_lines(
     head = f"error[{code}]:"
     first, *rest = _wrapped(f"{head} {message}", paint.width - 2, paint)
     lines = [paint.tone(head, "bad") + first.removeprefix(head), *(f"  {part}" for part in rest)]
-    facts = [part for fact in why for part in _fact(fact, paint)]
-    for word, parts in (("why", facts), ("fix", [clean(way) for way in fix])):
+    told = [part for fact in why for part in _fact(fact, paint)]
+    for word, parts in (("why", told), ("fix", [clean(way) for way in fix])):
         for number, part in enumerate(parts):
             lines.append((f"  {word}: " if number == 0 else "       ") + part)
     return lines
+
+
+def reasons(error: "Error") -> list[str]:
+    """Why, with the lines of the application after `untrusted |`."""
+    return [*error["why"], *(f"untrusted | {line}" for line in error.get("untrusted_lines", []))]
 
 
 def _fact(text: str, paint: Paint) -> list[str]:

@@ -11,8 +11,9 @@ import mcp_types as types
 
 from orchestrate.core.errors import InvalidInput, OrchestrateError
 from orchestrate.core.untrusted import clean, fence
-from orchestrate.server.mcp.text import UNTRUSTED, lines
+from orchestrate.server.mcp.text import lines
 from orchestrate.tools.documents import Document
+from orchestrate.tools.present import UNTRUSTED
 
 LARGEST = 100_000
 """Characters of a document. Clients refuse 25,000 tokens or more."""

@@ -14,8 +14,8 @@ from orchestrate.tools.documents import (
     PlanDocument,
     ValidationDocument,
 )
+from orchestrate.tools.present import UNTRUSTED
 
-UNTRUSTED = "untrusted | "
 LOG_CHARACTERS = 8000
 """Newest log lines that are told as text too; the document has more of them."""
 
@@ -71,7 +71,8 @@ def _deployment(document: DeploymentDocument) -> list[str]:
 
 def _error(error: ErrorDocument) -> list[str]:
     found = [f"error[{error.code}]: {error.message}"]
-    found += [why if why.startswith(UNTRUSTED) else f"why: {why}" for why in error.why]
+    found += [f"why: {why}" for why in error.why]
+    found += [f"{UNTRUSTED}{line}" for line in error.untrusted_lines]
     return found + [f"fix: {remedy}" for remedy in error.fix]
 
 
