@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +39,13 @@ except OrchestrateError as error:
 def place(home: Path) -> Iterator[Path]:
     """A home whose stub service is ended, as a user ends it."""
     yield home
-    link = start.connect(str(home / "run" / "api.sock"))
-    if link is not None:
-        over_socket(lambda: link).post("/api/service/stop")
-    _wait_for_end(home)
+    deadline = time.monotonic() + WITHIN_S
+    # One that was started in vain may come to the lock only now, and serve.
+    while (left := processes.of_home(home)) and time.monotonic() < deadline:
+        link = start.connect(str(home / "run" / "api.sock"))
+        if link is not None:
+            over_socket(lambda link=link: link).post("/api/service/stop")
+        _wait_for_end(left[0].pid, 1.0)
 
 
 def client(home: Path, *stub: str, **env: str) -> subprocess.Popen[str]:
@@ -174,15 +179,12 @@ def ask_old(home: Path, *more: str) -> tuple[int, str, str]:
     return process.returncode, process.stdout.strip(), process.stderr.strip()
 
 
-def _wait_for_end(home: Path) -> None:
-    for left in processes.of_home(home):
-        try:
-            handle = os.pidfd_open(left.pid)
-        except ProcessLookupError:
-            continue
-        try:
-            import select
-
-            select.select([handle], [], [], WITHIN_S)
-        finally:
-            os.close(handle)
+def _wait_for_end(pid: int, within_s: float) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([handle], [], [], within_s)
+    finally:
+        os.close(handle)

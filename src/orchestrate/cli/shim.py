@@ -64,8 +64,7 @@ def mcp(first: bytes) -> int:
         if link is None:
             return 1
         with link:
-            link.sendall(first)
-            return _pump(link)
+            return _pump(link, first)
     except KeyboardInterrupt:
         return 130
 
@@ -99,13 +98,13 @@ def _start(directory: str) -> socket.socket | None:
         return None
 
 
-def _pump(link: socket.socket) -> int:
-    """Both directions until both ends are closed."""
+def _pump(link: socket.socket, first: bytes) -> int:
+    """Both directions until both ends are closed; `first` goes ahead of what the client says."""
     # A client that made its pipe non-blocking would have us drop what does not fit into it.
     os.set_blocking(0, True)
     os.set_blocking(1, True)
     ended: list[bool] = []
-    _thread.start_new_thread(_up, (link, ended))
+    _thread.start_new_thread(_up, (link, first, ended))
     try:
         while data := link.recv(CHUNK):
             while data:
@@ -121,8 +120,10 @@ def _pump(link: socket.socket) -> int:
     return 1
 
 
-def _up(link: socket.socket, ended: list[bool]) -> None:
+def _up(link: socket.socket, first: bytes, ended: list[bool]) -> None:
     try:
+        if first:
+            link.sendall(first)
         while data := os.read(0, CHUNK):
             link.sendall(data)
         ended.append(True)
