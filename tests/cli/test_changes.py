@@ -69,6 +69,33 @@ def test_a_busy_environment_is_told_and_ends_with_1(home: Path) -> None:
     assert result.err.endswith("fix: or stop it: orchestrate deploy cancel d142\n")
 
 
+@pytest.mark.parametrize(
+    ("running", "attached"),
+    [
+        (docs.RUNNING, True),
+        (docs.changed(docs.RUNNING, to_revision="r88"), False),
+        (docs.changed(docs.RUNNING, kind="rollback"), False),
+        (docs.changed(docs.RUNNING, phase="rolling_back"), False),
+    ],
+)
+def test_the_same_deploy_again_watches_the_one_that_runs(
+    running: docs.Doc, attached: bool, home: Path
+) -> None:
+    busy = docs.changed(docs.ENVIRONMENT, running={**docs.BUSY, "id": "d142"})
+    answers = {
+        "POST /api/plans": Reply(docs.changed(docs.PLAN, to_revision="r87")),
+        "GET /api/environments/shop%2Fproduction": Reply(busy),
+        "GET /api/deployments/d142": Reply(running),
+        "GET /api/deployments/d142/follow": Reply(docs.follow(docs.SUCCEEDED)),
+        "POST /api/deployments": Reply(BUSY, 409),
+    }
+    with Pretend(home, answers) as service:
+        result = run("deploy", *E, "--version", "1.4.2", "--yes")
+    assert result.code == (0 if attached else 1)
+    assert ("d142 does this already; this watches it" in result.err) is attached
+    assert bool(service.asked("POST", "/api/deployments")) is not attached
+
+
 def test_a_rollback_goes_in_one_call_and_is_followed(home: Path) -> None:
     answers = {
         "POST /api/environments/production/rollback": Reply(docs.changed(docs.RUNNING, id="d145")),

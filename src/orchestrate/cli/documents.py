@@ -70,6 +70,7 @@ class Deployment(TypedDict):
     summary: str
     from_version: str | None
     to_version: str
+    to_revision: str
     serving: Serving | None
     strategy: str
     plan_digest: str

@@ -206,9 +206,9 @@ REFUSED = changed(
         "code": "analysis_abort",
         "message": "analysis says abort: 1.4.3 failed 2.90% of 5,000, over the limit of 2%; "
         "1.4.2 failed 0.40% of 45,000",
-        "why": [
-            "last lines of its log:",
-            "untrusted | 2026-11-23 13:42:05 ERROR POST /cart: KeyError: 'currency' in "
+        "why": ["last lines of its log:"],
+        "untrusted_lines": [
+            "2026-11-23 13:42:05 ERROR POST /cart: KeyError: 'currency' in "
             "cart/totals.py:88, asked by 203.0.113.7",
         ],
         "fix": ["orchestrate deploy logs d143 --version 1.4.3"],

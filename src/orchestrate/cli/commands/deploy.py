@@ -12,7 +12,10 @@ from orchestrate.cli.session import Given, Session
 from orchestrate.core.errors import ConfirmationNeeded, InvalidInput, NothingToDo
 
 if TYPE_CHECKING:
-    from orchestrate.cli.documents import Deployment, Plan
+    from orchestrate.cli.documents import Deployment, Environment, Plan
+
+FORWARD = frozenset({"pending", "validating", "awaiting_approval", "deploying", "verifying"})
+"""Phases in which a deployment is on its way to its own revision."""
 
 
 def deploy(session: Session, given: Given) -> int:
@@ -27,6 +30,10 @@ def deploy(session: Session, given: Given) -> int:
     if plan["nothing_to_do"]:
         session.answer(answer, [plan["summary"]])
         return 0
+    running = _already_running(session, plan)
+    if running is not None:
+        session.note([f"{running.document['id']} does this already; this watches it"])
+        return _watch(session, given, running, within_s)
     session.note(plans.short(plan, session.paint))
     if not _agreed(session, given, plan):
         session.note(["nothing was changed"])
@@ -85,6 +92,24 @@ def _check_same(plan: "Plan", option: str, planned: str, asked: str | None) -> N
         f"plan {digest(plan['digest'])} is for {planned}, and {option} says {asked}",
         fix=["give the plan alone, or leave it out for a new one"],
     )
+
+
+def _already_running(session: Session, plan: "Plan") -> Answer | None:
+    """The deployment that is on its way to the very revision of the plan.
+
+    Its digest cannot tell: what has been done meanwhile makes the plan another one.
+    """
+    if plan["to_revision"] is None:
+        return None  # no deployment has ever been on its way to it
+    name = f"{plan['app']}/{plan['environment']}"
+    answer = session.client.get(f"/api/environments/{segment(name)}")
+    running = cast("Environment", answer.document)["running"]
+    if running is None:
+        return None
+    found = session.client.get(f"/api/deployments/{segment(running['id'])}")
+    document = cast("Deployment", found.document)
+    same = (document["kind"], document["to_revision"]) == (plan["kind"], plan["to_revision"])
+    return found if same and document["phase"] in FORWARD else None
 
 
 def _agreed(session: Session, given: Given, plan: "Plan") -> bool:
