@@ -68,7 +68,7 @@ class Picture:
         tail = deployment.watching(self._document, paint) if height >= ROOM_FOR_HINT else []
         room = height - len(head) - len(tail)
         body = deployment.picture(self._document, paint, now, max(room, 1))
-        self._region.draw([*head, *body, *tail][:height])
+        self._region.draw([*head, *body, *tail])
 
     def note(self, text: str) -> None:
         self._region.clear()
