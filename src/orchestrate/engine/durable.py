@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from pydantic import JsonValue
+from sqlalchemy.exc import OperationalError
 
 from orchestrate.store.database import Session, Store, make_engine
 
@@ -28,6 +29,13 @@ class Stopping(BaseException):
 
     Not an Exception, so that no workflow takes it for a failure and undoes what it did; and DBOS
     records no outcome for it.
+    """
+
+
+class JournalFailed(BaseException):
+    """The journal cannot be written, on a full disk for one: a workflow breaks off here.
+
+    Nothing is undone, since that could not be journalled either. `Durable.resume` goes on.
     """
 
 
@@ -81,6 +89,10 @@ class Durable:
         assert self._workflow is not None
         with SetWorkflowID(name):
             DBOS.start_workflow(self._workflow, seq, undo_only)
+
+    def resume(self, name: str) -> None:
+        """Go on with a workflow that JournalFailed broke off in this process."""
+        DBOS.resume_workflow(name)
 
     def status(self, name: str) -> str | None:
         """DBOS's status of a workflow; None when it was never started."""
@@ -151,4 +163,6 @@ class Durable:
         except Exception as error:
             if self._closing.is_set():
                 raise Stopping from error
+            if isinstance(error, OperationalError):
+                raise JournalFailed from error
             raise

@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import OrchestrateError
-from orchestrate.engine import asking
+from orchestrate.engine import asking, ballast
 from orchestrate.engine.changes import Changes
-from orchestrate.engine.durable import Durable
+from orchestrate.engine.durable import Durable, JournalFailed
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
 from orchestrate.engine.site import site_of
@@ -45,6 +45,8 @@ class Worker:
         self._lease = lease
         self._durable = Durable(store, lease.slot)
         self._hands = WorldlyHands(store, home, lease.token, changes.tell)
+        self._broken_off: set[int] = set()
+        """Deployments whose journal could not be written."""
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
@@ -81,6 +83,10 @@ class Worker:
     def _carry_out(self, seq: int, undo_only: bool) -> str:
         try:
             return Run(self._durable, self._hands, seq).carry_out(undo_only)
+        except JournalFailed:
+            log.error("deployment d%s broke off: its journal cannot be written", seq, exc_info=True)
+            self._broken_off.add(seq)
+            raise
         except Exception:
             # The record stays open; the next look finds the broken workflow and undoes it.
             log.exception("deployment d%s broke off", seq)
@@ -103,6 +109,7 @@ class Worker:
                 log.critical("the lease was lost; this worker stops", exc_info=True)
                 self.lost()
                 return
+            self._guarded(self._survive_full_disk)
             self._guarded(self._start_waiting)
             self._guarded(self._retire_due)
             if tick % WATCH_EVERY == 0:
@@ -119,6 +126,13 @@ class Worker:
             act()
         except Exception:
             log.exception("%s failed; it is tried again", act.__name__)
+
+    def _survive_full_disk(self) -> None:
+        """Give the ballast up so that what runs can end: it must be able to write that down."""
+        with self.store.session() as session:
+            runs = any(row.taken_at is not None for row in deployments.open_ones(session))
+        if runs and ballast.give_up_when_full(self.home):
+            log.warning("the disk is full: the ballast is given up so that what runs can end")
 
     def _start_waiting(self) -> None:
         """Let the oldest waiting deployment of each free environment take it."""
@@ -182,7 +196,10 @@ class Worker:
             pass
 
     def _resume_broken(self) -> None:
-        """Deployments that are open without a workflow that runs: start it, or undo."""
+        """Deployments that are open without a workflow that runs: go on, start it, or undo."""
+        for seq in list(self._broken_off):
+            self._durable.resume(self._running_workflow(seq))
+            self._broken_off.discard(seq)
         with self.store.session() as session:
             taken = [r.seq or 0 for r in deployments.open_ones(session) if r.taken_at is not None]
         for seq in taken:

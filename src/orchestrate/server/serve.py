@@ -21,9 +21,8 @@ from pathlib import Path
 
 from orchestrate import __version__
 from orchestrate.core.errors import UsageProblem
+from orchestrate.engine import ballast
 
-BALLAST_BYTES = 16 * 1024 * 1024
-"""Kept on disk so that a full disk can be survived: it is given up at the next start."""
 LONGEST_SOCKET_PATH = 100
 LOG_BYTES, LOG_FILES = 5 * 1024 * 1024, 3
 
@@ -46,7 +45,7 @@ def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) ->
     with _only_one(place, replace) as alone:
         if not alone:
             return
-        _release_ballast(place)
+        ballast.keep(place)
         doors = _open_doors(place)
         _write_card(place)
         _log_to(place)
@@ -153,19 +152,6 @@ def _write_card(home: Path) -> None:
     part.write_text(json.dumps(card), encoding="utf-8")
     part.chmod(0o600)
     part.replace(home / "service.json")
-
-
-def _release_ballast(home: Path) -> None:
-    """Give the ballast up when the disk is full, or keep it where there is room."""
-    ballast = home / "run" / "ballast"
-    free = os.statvfs(home).f_bavail * os.statvfs(home).f_frsize
-    if free < BALLAST_BYTES:
-        ballast.unlink(missing_ok=True)
-    elif not ballast.exists() and free > 4 * BALLAST_BYTES:
-        part = ballast.with_suffix(".part")
-        with open(part, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
-        part.replace(ballast)
 
 
 def _log_to(home: Path) -> None:

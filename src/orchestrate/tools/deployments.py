@@ -11,11 +11,13 @@ from orchestrate.core.deployment import Action, Kind, Phase
 from orchestrate.core.errors import (
     ApprovalRequired,
     ConfirmationNeeded,
+    DiskFull,
     InvalidInput,
     NotNow,
     PlanChanged,
 )
 from orchestrate.core.plan import Plan
+from orchestrate.engine import ballast
 from orchestrate.engine.asking import Request, take
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.store import deployments, environments, plans, revisions
@@ -321,13 +323,24 @@ def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
 
 def _begin(context: Context, draft: Draft, request: Request) -> DeploymentDocument:
     service = context.service
-    seq, may_begin = take(service.store, draft, request)
+    seq, may_begin = _take(context, draft, request)
     if may_begin:
         service.worker.begin(seq)
     else:
         service.worker.nudge()
     with service.store.session() as session:
         return present.deployment(session, deployments.get(session, seq))
+
+
+def _take(context: Context, draft: Draft, request: Request) -> tuple[int, bool]:
+    """Take the environment. A rollback on a full disk has the ballast for it."""
+    service = context.service
+    try:
+        return take(service.store, draft, request)
+    except DiskFull:
+        if draft.plan.kind is not Kind.ROLLBACK or not ballast.give_up(service.home):
+            raise
+    return take(service.store, draft, request)
 
 
 def _request(context: Context, reason: str | None) -> Request:

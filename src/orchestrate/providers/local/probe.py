@@ -6,16 +6,13 @@ from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
 from orchestrate.providers.edge import Edge, traefik
 from orchestrate.providers.local import artifact as artifacts
-from orchestrate.providers.local import unpack
 from orchestrate.providers.local.running import resolved
 from orchestrate.providers.local.settings import Settings
-
-LOW_DISK = 256 << 20
 
 
 def findings(settings: Settings, edge: Edge, slug: str, directory: str) -> list[Finding]:
     """One finding for each thing looked at. Changes nothing."""
-    return [_traefik(edge), _port(edge, slug), _command(settings), _artifact(settings), _disk(edge)]
+    return [_traefik(edge), _port(edge, slug), _command(settings), _artifact(settings)]
 
 
 def _traefik(edge: Edge) -> Finding:
@@ -65,17 +62,6 @@ def _artifact(settings: Settings) -> Finding:
         "build one first",
         "artifact_missing",
     )
-
-
-def _disk(edge: Edge) -> Finding:
-    folder = edge.directory
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    free = unpack.free_bytes(folder)
-    text = f"{free >> 20} MiB are free for the state at {folder}"
-    if free < LOW_DISK:
-        return Finding("disk", False, text, "free some space", "disk_full")
-    return Finding("disk", True, text)
 
 
 def _bad(name: str, problem: OrchestrateError) -> Finding:
