@@ -89,6 +89,8 @@ def test_a_refusal_is_one_document_with_json_and_three_parts_without(
         (["deploy", "history", "--limit", "x"], "--limit: it takes a whole number", "--help"),
         (["deploy", "--strategy", "x"], "--strategy: 'x' is not one of", "--help"),
         (["deploy", "--env", "a", "--version", "1", "--timeout", "soon"], "'soon' is not a", "10m"),
+        (["deploy", "--env", "a", "--wait", "--detach"], "exclude each other", "one of them"),
+        (["deploy", "rollback", "--env", "a", "--wait", "--detach"], "exclude", "one of them"),
         (["deploy", "--env", "a"], "which version?", "--version VERSION"),
         (["deploy", "--version", "1.4.2"], "which environment?", "--env"),
         (["deploy", "cancel"], "which environment?", "--env"),

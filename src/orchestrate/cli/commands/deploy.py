@@ -20,7 +20,7 @@ FORWARD = frozenset({"pending", "validating", "awaiting_approval", "deploying", 
 
 def deploy(session: Session, given: Given) -> int:
     """Deploy --version to --env, or carry out --plan. 0 when it succeeded."""
-    within_s, timeout_s = given.seconds("wait_timeout"), given.seconds("timeout")
+    within_s, timeout_s = _patience(given), given.seconds("timeout")
     try:
         answer = _plan(session, given)
     except NothingToDo as nothing:
@@ -54,7 +54,7 @@ def deploy(session: Session, given: Given) -> int:
 
 def rollback(session: Session, given: Given) -> int:
     """Go back: planned and started in one call, because it is in a hurry."""
-    within_s = given.seconds("wait_timeout")
+    within_s = _patience(given)
     name = environment_to_change(given)
     try:
         started = _roll_back(session, given, name, confirmed=given.flag("yes"))
@@ -70,6 +70,13 @@ def rollback(session: Session, given: Given) -> int:
         session.say([nothing.message])
         return 0
     return _watch(session, given, started, within_s)
+
+
+def _patience(given: Given) -> float | None:
+    """Seconds to watch. Raises InvalidInput, before anything was started."""
+    if given.flag("detach") and given.flag("wait"):
+        raise InvalidInput("--wait and --detach exclude each other", fix=["give one of them"])
+    return given.seconds("wait_timeout")
 
 
 def _plan(session: Session, given: Given) -> Answer:
@@ -147,8 +154,6 @@ def _roll_back(session: Session, given: Given, name: str, *, confirmed: bool) ->
 def _watch(session: Session, given: Given, started: Answer, within_s: float | None) -> int:
     """Follow what was started, or with --detach say where it can be found."""
     document = cast("Deployment", started.document)
-    if given.flag("detach") and given.flag("wait"):
-        raise InvalidInput("--wait and --detach exclude each other", fix=["give one of them"])
     if not given.flag("detach"):
         return follow(session, document["id"], within_s)
     if session.wish.quiet:

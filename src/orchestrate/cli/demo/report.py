@@ -33,7 +33,7 @@ def promises(acts: Sequence[Act], result: Result) -> list[tuple[bool, str]]:
     """What the demonstration promised, each with whether it was kept."""
     lost = sum(map(_is_lost, result.events)) + result.unsent
     strangers = result.by_version.get(REFUSED, 0)
-    late = last_bad_ms(acts, result.events)
+    late = last_answer_ms(acts, result.events)
     after = _versions(_within(result.events, acts[-1]))
     errors = sum(1 for event in result.events if event.kind and not _is_lost(event))
     never = "never got traffic" if not strangers else f"answered {strangers} requests"
@@ -41,19 +41,19 @@ def promises(acts: Sequence[Act], result: Result) -> list[tuple[bool, str]]:
         (lost == 0, f"{lost} of {result.requests:,} requests were lost"),
         (strangers == 0, f"{REFUSED}, which failed its health check, {never}"),
         (
-            late is not None,
-            f"{BAD}'s last bad answer came {_ms(late)} after the call to roll back; "
+            late is not None and errors > 0,
+            f"{BAD} gave its last answer {_ms(late)} after the call to roll back; "
             f"until then {errors} checkouts had failed",
         ),
         (after == [GOOD], f"after the rollback {' and '.join(after)} answered, nothing else"),
     ]
 
 
-def last_bad_ms(acts: Sequence[Act], events: Iterable[Event]) -> float | None:
-    """From the call of the rollback to the last bad answer, in ms; 0 when it came before."""
+def last_answer_ms(acts: Sequence[Act], events: Iterable[Event]) -> float | None:
+    """From the call of the rollback to the bad version's last answer, good or bad, in ms."""
     called = next(act.began for act in acts if act.title.startswith("roll back"))
-    bad = [e.end_ns for e in events if e.version == BAD and e.kind]
-    return max((max(bad) - called) / 1e6, 0.0) if bad else None
+    ends = [event.end_ns for event in events if event.version == BAD]
+    return max((max(ends) - called) / 1e6, 0.0) if ends else None
 
 
 def what_next(home: str | None, url: str) -> list[str]:
@@ -93,7 +93,7 @@ def _row(title: str, took_s: float, events: Sequence[Event], unsent: int = 0) ->
 
 
 def _ms(duration_ms: float | None) -> str:
-    return "(there was none)" if duration_ms is None else f"{duration_ms:.0f} ms"
+    return "(it gave none)" if duration_ms is None else f"{duration_ms:.0f} ms"
 
 
 def _within(events: Iterable[Event], act: Act) -> list[Event]:
