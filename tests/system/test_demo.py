@@ -68,7 +68,7 @@ def _tells_what_happened(text: str) -> None:
     assert total is not None
     assert int(total[1].replace(",", "")) > 10_000
     assert "1.2.0, which failed its health check, never got traffic" in text
-    assert re.search(r"last bad answer came \d+ ms after the call to roll back", text)
+    assert re.search(r"1\.3\.0 gave its last answer \d+ ms after the call to roll back", text)
     assert "after the rollback 1.1.0 answered, nothing else" in text
     rows = {line[:24].strip(): line[24:].split() for line in text.splitlines()}
     for act in ("deploy 1.1.0, canary", "deploy 1.2.0, refused", "roll back to 1.1.0"):
