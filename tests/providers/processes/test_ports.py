@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from orchestrate.providers.processes import ports
+from orchestrate.providers.processes import diag, ports
 
 pytestmark = pytest.mark.system
 
@@ -32,3 +34,26 @@ def test_the_holder_of_a_port_is_named_and_its_connections_counted() -> None:
     assert ports.is_free(port)
     assert not ports.is_listened(port)
     assert ports.holder(port) is None
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_more_connections_than_one_answer_of_the_kernel_holds_are_all_counted(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with ExitStack() as held:
+        server = held.enter_context(socket.create_server((address, 0), family=family, backlog=300))
+        port = server.getsockname()[1]
+        for _ in range(300):
+            held.enter_context(socket.create_connection((address, port)))
+            held.enter_context(server.accept()[0])
+        assert ports.established({port}) == {port: 300}
+
+
+def test_a_kernel_that_does_not_tell_is_read_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Iterator[int]:
+        raise OSError("not in this sandbox")
+
+    monkeypatch.setattr(diag, "local_ports", refused)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            assert ports.established({port}) == {port: 1}
