@@ -164,8 +164,11 @@ def _change(
     replicas: int,
     before: int,
 ) -> Change:
-    old = live.ref if live and live.digest != target.digest else None
-    here = {r.revision.key: r for r in observed.running}
+    here = {r.revision.key: r for r in observed.running if r.wanted > 0}
+    # A live revision of which nothing is wanted any more serves nothing and can take no traffic
+    # back: the change begins from nothing.
+    runs = live is not None and live.key in here
+    old = live.ref if live and runs and live.digest != target.digest else None
     alive = [r for r in observed.replicas(target.key) if r.state == "running"]
     mine = {target.key, old.key if old else ""}
     return Change(

@@ -4,18 +4,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy.exc import IntegrityError
-
 from orchestrate.core import words
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind
-from orchestrate.core.errors import EnvironmentBusy, NothingToDo, PlanChanged, SecretMissing
+from orchestrate.core.errors import (
+    EnvironmentBusy,
+    NothingToDo,
+    PlanChanged,
+    SecretMissing,
+    UnknownEnvironment,
+)
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session, Store
-from orchestrate.store.tables import DeploymentRow, now
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
 
 SERVICE = "orchestrate"
 """The actor of what the service does by itself."""
@@ -38,20 +42,42 @@ class Request:
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     """Record the deployment; returns its number and whether it may begin now.
 
-    One transaction takes the environment: the database refuses the second of two at once. Raises
-    NothingToDo, SecretMissing, EnvironmentBusy (unless it may wait).
+    One transaction takes the environment: the database refuses the second of two at once. A
+    rollback never waits: it would be planned from what another deployment is about to change.
+    Raises NothingToDo, SecretMissing, EnvironmentBusy (unless it may wait).
     """
     _refuse_empty(draft)
     _refuse_secrets(draft)
-    waits = request.queue or draft.site.environment.when_busy == "queue"
-    try:
-        with store.session() as session:
-            return _add(session, draft, request, taken=True), True
-    except IntegrityError:
-        if not waits:
-            raise _busy(store, draft) from None
+    may_wait = request.queue or draft.site.environment.when_busy == "queue"
+    waits = may_wait and draft.plan.kind is Kind.DEPLOY
     with store.session() as session:
-        return _add(session, draft, request, taken=False), False
+        environments.lock(session, draft.site.id)
+        same = _same_key(session, draft, request)
+        if same is not None:
+            return same, False
+        taken = deployments.running(session, draft.site.id) is None
+        if taken or waits:
+            return _add(session, draft, request, taken), taken
+    raise _busy(store, draft)
+
+
+def take_waiting(store: Store, home: Path, seq: int) -> bool:
+    """Let a waiting deployment begin, planned anew. False when it no longer waits, or another one
+    was quicker. Raises OrchestrateError when it cannot be carried out any more."""
+    with store.session() as session:
+        replan(session, home, seq)
+    with store.session() as session:
+        row = deployments.get(session, seq)
+        environment = environments.lock(session, row.environment_id)
+        session.refresh(row)
+        waits = row.taken_at is None and row.finished_at is None
+        if not waits or deployments.running(session, row.environment_id) is not None:
+            return False
+        _refuse_deleted(environment)
+        if environment.live_revision_id != row.from_revision_id:
+            return False  # changed since it was planned: again at the next look
+        deployments.take(session, row)
+        return True
 
 
 def replan(session: Session, home: Path, seq: int) -> None:
@@ -62,6 +88,7 @@ def replan(session: Session, home: Path, seq: int) -> None:
     """
     row = deployments.get(session, seq)
     environment = environments.get(session, row.environment_id)
+    _refuse_deleted(environment)
     draft = redraft(session, home, environment, Plan.model_validate(row.plan), row.forced)
     if draft.plan.digest == row.plan_digest:
         return
@@ -97,16 +124,18 @@ def retire(store: Store, home: Path, environment_id: int) -> int | None:
         plan = retire_plan(site.environment, revisions.as_revision(live), kept)
         target = revisions.as_revision(live)
     draft = Draft(row, site, plan, target, live.replicas, live, site.provider.observe(), None)
+    request = Request(actor=SERVICE, reason="its time for a quick rollback is over")
     try:
-        with store.session() as session:
-            request = Request(actor=SERVICE, reason="its time for a quick rollback is over")
-            return _add(session, draft, request, taken=True)
-    except IntegrityError:
+        return take(store, draft, request)[0]
+    except (EnvironmentBusy, PlanChanged):
         return None
 
 
 def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
-    environment = environments.get(session, draft.site.id)
+    environment = environments.lock(session, draft.site.id)
+    _refuse_deleted(environment)
+    # What the target has seen counts too: the store may be an older copy than what runs.
+    environment.write_number = max(environment.write_number, draft.observed.write)
     if environment.live_revision_id != (draft.live.id if draft.live else None):
         raise _moved(draft)
     to = revisions.record(session, environment, draft.target, draft.replicas)
@@ -132,6 +161,23 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
     )
     text = f"{_moves(draft)} {draft.plan.strategy.value} plan {short(draft.plan.digest)}"
     return deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+
+
+def _same_key(session: Session, draft: Draft, request: Request) -> int | None:
+    """The deployment that this key has led to already."""
+    if request.idempotency_key is None:
+        return None
+    found = deployments.by_idempotency(session, draft.site.id, request.idempotency_key)
+    return found.seq if found else None
+
+
+def _refuse_deleted(environment: EnvironmentRow) -> None:
+    if environment.archived_at is not None or environment.deleting_at is not None:
+        raise UnknownEnvironment(
+            f"{environment.name} is being deleted",
+            why=["nothing was begun"],
+            fix=["orchestrate env list"],
+        )
 
 
 def _moves(draft: Draft) -> str:

@@ -7,6 +7,7 @@ never pickle; nothing is hard-cancelled; messages steer a running workflow.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,6 +23,23 @@ CONTROL = "control"
 
 J = TypeVar("J")
 """JSON: what is journalled must be."""
+
+
+@dataclass(frozen=True)
+class WorkflowState:
+    """What the journal says of a workflow."""
+
+    status: str
+    executor: str | None
+
+    @property
+    def running(self) -> bool:
+        return self.status == "PENDING"
+
+    @property
+    def broke_off(self) -> bool:
+        """It ended without an answer, and will not go on."""
+        return self.status not in ("PENDING", "ENQUEUED", "DELAYED", "SUCCESS")
 
 
 class Stopping(BaseException):
@@ -94,10 +112,10 @@ class Durable:
         """Go on with a workflow that JournalFailed broke off in this process."""
         DBOS.resume_workflow(name)
 
-    def status(self, name: str) -> str | None:
-        """DBOS's status of a workflow; None when it was never started."""
+    def state(self, name: str) -> WorkflowState | None:
+        """How a workflow stands; None when it was never started."""
         found = DBOS.list_workflows(workflow_ids=[name], load_input=False, load_output=False)
-        return found[0].status if found else None
+        return WorkflowState(found[0].status, found[0].executor_id) if found else None
 
     def send(self, name: str, message: dict[str, JsonValue], key: str) -> None:
         """Leave a message for a workflow; with the same key only once."""

@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +22,8 @@ from orchestrate.engine import journal
 from orchestrate.engine.checks import artifact, disk, reachable, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
-from orchestrate.engine.executors.look import Look, Scene
+from orchestrate.engine.executors.look import Look, Scene, watched
+from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.journal import Order
 from orchestrate.engine.site import Site, revision_of, site_of
 from orchestrate.store import deployments, environments, revisions
@@ -103,12 +103,11 @@ class WorldlyHands:
         """Ask how the step stands."""
         look = executor(step).look
         if look is None:
-            return _say(Look(True, _done_text(step)))
+            return _say(Look(True, _done_text(step)), memory)
         scene = self._scene(order)
-        if "since" not in memory:
-            memory = {**memory, "since": scene.clock()}
+        memory = watched(memory, scene.clock())
         try:
-            return _say(look(step, scene, memory))
+            return _say(look(step, scene, memory), memory)
         except Exception as error:
             return _answer(_told(error))
 
@@ -119,18 +118,7 @@ class WorldlyHands:
         except OrchestrateError as error:
             log.warning("what serves could not be observed: %s", error.message)
             return {}
-        weights: dict[str, JsonValue] = {}
-        for share in seen.shares:
-            if share.percent:
-                weights[share.revision.version] = share.percent
-        whole = [version for version, percent in weights.items() if percent == 100]
-        return {
-            "serving": {
-                "version": whole[0] if whole else None,
-                "observed_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "weights_percent": weights,
-            }
-        }
+        return {"serving": serving(seen)}
 
     def count(self, order: Order) -> Json:
         """Requests so far by revision: total, failed, not answered by any replica."""
@@ -170,11 +158,12 @@ class WorldlyHands:
         return Scene(provider=site.provider, revision=find, host=host)
 
 
-def _say(look: Look) -> Json:
+def _say(look: Look, memory: Json) -> Json:
+    clock = {name: memory[name] for name in ("watched", "last") if name in memory}
     answer = {
         "done": look.done,
         "text": look.text,
-        "memory": look.memory,
+        "memory": look.memory | clock | {"again": look.again_s},
         "data": look.data,
         "again_s": look.again_s,
     }

@@ -16,6 +16,8 @@ from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow, now
 
+RETIRE_AGAIN = timedelta(minutes=5)
+
 
 class Order(Model):
     """What the workflow needs to know of its deployment. Times are seconds since the epoch."""
@@ -81,7 +83,7 @@ def begin(session: Session, seq: int, position: int, phase: Phase | None, writes
 def note(session: Session, seq: int, position: int, text: str, data: dict[str, JsonValue]) -> None:
     """How a running step stands."""
     deployments.note_step(session, deployments.step_at(session, seq, position), text)
-    _keep_verdict(session, seq, data)
+    _keep_data(session, seq, data)
 
 
 def end(
@@ -94,7 +96,7 @@ def end(
 ) -> None:
     """End a step."""
     deployments.end_step(session, deployments.step_at(session, seq, position), state, text)
-    _keep_verdict(session, seq, data)
+    _keep_data(session, seq, data)
 
 
 def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
@@ -153,6 +155,8 @@ def close(session: Session, seq: int, outcome: Outcome) -> None:
         deployments.skip_waiting(session, seq)
         if phase is Phase.ROLLED_BACK:
             _mark_undone(session, seq)
+        if row.kind == Kind.RETIRE.value:
+            _put_off(session, row)
     if outcome["quarantine"]:
         revisions.quarantine(session, revisions.get(session, row.to_revision_id))
         row.quarantined = True
@@ -160,6 +164,17 @@ def close(session: Session, seq: int, outcome: Outcome) -> None:
     text = str(outcome["error"]["message"]) if outcome["error"] else ""
     took = (now() - (row.taken_at or row.created_at)).total_seconds()
     deployments.tell(session, seq, "deploy", phase.value, text, round(took, 3))
+
+
+def abandon(session: Session, seq: int) -> None:
+    """End a deployment that can be neither carried out nor undone; what serves is left alone."""
+    row = deployments.get(session, seq)
+    for phase in (Phase.ROLLING_BACK, Phase.ROLLBACK_FAILED):
+        if row.phase != phase.value and not Phase(row.phase).terminal:
+            deployments.set_phase(session, row, phase)
+    row.result = row.result or "internal"
+    deployments.skip_waiting(session, seq)
+    deployments.tell(session, seq, "deploy", row.phase, "it broke off again and again")
 
 
 def step_body(session: Session, seq: int, position: int) -> dict[str, JsonValue]:
@@ -179,14 +194,26 @@ def _succeed(session: Session, row: DeploymentRow) -> None:
         environment.kept_revision_id = environment.kept_until = None
         session.add(environment)
         return
-    if row.kind == Kind.ROLLBACK.value and row.quarantine and row.from_revision_id:
-        revisions.quarantine(session, revisions.get(session, row.from_revision_id))
+    if row.kind == Kind.ROLLBACK.value and row.from_revision_id:
+        left = revisions.get(session, row.from_revision_id)
+        if row.quarantine:
+            revisions.quarantine(session, left)
+        else:
+            revisions.leave(session, left)
     _link_undone(session, row)
     revisions.make_live(session, environment, row)
     keep_s = keeps(plan)
     environment.kept_revision_id = row.from_revision_id if keep_s else None
     environment.kept_until = now() + timedelta(seconds=keep_s) if keep_s else None
     session.add(environment)
+
+
+def _put_off(session: Session, row: DeploymentRow) -> None:
+    """A retirement that failed comes again, but not at once."""
+    environment = environments.get(session, row.environment_id)
+    if environment.kept_until is not None:
+        environment.kept_until = now() + RETIRE_AGAIN
+        session.add(environment)
 
 
 def _link_undone(session: Session, row: DeploymentRow) -> None:
@@ -205,9 +232,14 @@ def _mark_undone(session: Session, seq: int) -> None:
             session.add(step)
 
 
-def _keep_verdict(session: Session, seq: int, data: dict[str, JsonValue]) -> None:
-    verdict = data.get("verdict")
+def _keep_data(session: Session, seq: int, data: dict[str, JsonValue]) -> None:
+    """A verdict, or what serves now, belongs to the whole deployment."""
+    verdict, serving = data.get("verdict"), data.get("serving")
+    if not isinstance(verdict, dict) and not isinstance(serving, dict):
+        return
+    row = deployments.get(session, seq)
     if isinstance(verdict, dict):
-        row = deployments.get(session, seq)
         row.verdict = verdict
-        session.add(row)
+    if isinstance(serving, dict):
+        row.serving = serving
+    session.add(row)

@@ -62,12 +62,15 @@ def draft_rollback(
     row: EnvironmentRow,
     version: str | None = None,
     force: bool = False,
+    digest: str | None = None,
 ) -> Draft:
-    """The plan to return to the last verified revision, or to the newest one of `version`.
+    """The plan to return to the last verified revision, to the one of `version` that was verified
+    last, or to the very one with `digest`.
 
     Raises NoRollbackTarget, NotRestorable, Quarantined.
     """
-    found = _rollback_row(session, row, version)
+    named = revisions.by_digest(session, row.id or 0, digest) if digest else None
+    found = named or _rollback_row(session, row, version)
     target = revisions.as_revision(found)
     if not force and found.state == "quarantined":
         _refuse_quarantined(session, row, target)
@@ -86,7 +89,7 @@ def redraft(session: Session, home: Path, row: EnvironmentRow, plan: Plan, force
     """The same request, planned again as things are now."""
     version = plan.new.version if plan.new else ""
     if plan.kind is Kind.ROLLBACK:
-        return draft_rollback(session, home, row, version, force)
+        return draft_rollback(session, home, row, version, force, plan.to_digest)
     return draft_deployment(session, home, row, version, plan.strategy, force)
 
 

@@ -34,7 +34,13 @@ def site_of(row: EnvironmentRow, home: Path, revision: Revision | None = None) -
             }
         )
     assert row.id is not None
-    return Site(row.id, environment, _factory(environment.provider)(environment, str(home)))
+    return Site(row.id, environment, provider_of(environment, home))
+
+
+def provider_of(environment: Environment, home: Path) -> Provider:
+    """The provider of an environment. Raises UnknownProvider, ProviderUnavailable, and
+    ProviderConfigInvalid for settings it cannot work with."""
+    return _factory(environment.provider)(environment, str(home))
 
 
 @cache

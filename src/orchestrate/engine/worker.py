@@ -5,31 +5,34 @@ One in each service; on PostgreSQL any number may share a store.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import JsonValue
-from sqlalchemy.exc import IntegrityError
+from pydantic import JsonValue, TypeAdapter
 
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import OrchestrateError
-from orchestrate.engine import asking, ballast
+from orchestrate.engine import asking, ballast, journal
 from orchestrate.engine.changes import Changes
-from orchestrate.engine.durable import Durable, JournalFailed
+from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
 from orchestrate.engine.site import site_of
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store
-from orchestrate.store.tables import now
+from orchestrate.store.tables import EnvironmentRow, now
 
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
 WATCH_EVERY = 2
 """Ticks between two looks after processes and edges."""
+ABANDONED_AFTER = 4
+"""Looks at a workflow that should run here and does not, before it is given up."""
 FORGET_EVERY = 3600
 JOURNALS_KEPT = timedelta(days=7)
 """How long the journal of a deployment that has ended is kept; its records stay for ever."""
@@ -47,6 +50,9 @@ class Worker:
         self._hands = WorldlyHands(store, home, lease.token, changes.tell)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
+        self._carried: set[int] = set()
+        """Deployments whose workflow runs on a thread of this process."""
+        self._suspects: Counter[int] = Counter()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
@@ -81,6 +87,7 @@ class Worker:
         self._wake.set()
 
     def _carry_out(self, seq: int, undo_only: bool) -> str:
+        self._carried.add(seq)
         try:
             return Run(self._durable, self._hands, seq).carry_out(undo_only)
         except JournalFailed:
@@ -92,6 +99,7 @@ class Worker:
             log.exception("deployment d%s broke off", seq)
             raise
         finally:
+            self._carried.discard(seq)
             self.nudge()
 
     # -- the loop
@@ -146,45 +154,41 @@ class Worker:
 
     def _start_one(self, seq: int) -> None:
         try:
-            with self.store.session() as session:
-                asking.replan(session, self.home, seq)
-                deployments.take(session, deployments.get(session, seq))
-        except IntegrityError:
-            return  # somebody else took the environment first
-        except OrchestrateError as error:
+            if not asking.take_waiting(self.store, self.home, seq):
+                return
+        except Exception as error:
+            known = error if isinstance(error, OrchestrateError) else _unexpected(seq, error)
             with self.store.session() as session:
                 row = deployments.get(session, seq)
-                row.result, row.error = error.code, _plain(error)
-                deployments.set_phase(session, row, Phase.FAILED)
-                deployments.skip_waiting(session, seq)
-                deployments.tell(session, seq, "deploy", "failed", error.message)
+                deployments.end_waiting(
+                    session, row, Phase.FAILED, known.code, _plain(known), known.message
+                )
             self.changes.tell(seq)
             return
         self.begin(seq)
 
     def _retire_due(self) -> None:
         """Stop revisions whose time as a quick way back is over."""
-        with self.store.session() as session:
-            due = [
-                row.id
-                for row in environments.every(session)
-                if row.kept_until is not None and row.kept_until <= now()
-            ]
-        for identity in due:
-            seq = asking.retire(self.store, self.home, identity or 0)
-            if seq is not None:
-                self.begin(seq)
+        for row in self._environments():
+            if row.kept_until is not None and row.kept_until <= now():
+                with told(f"retiring what {row.name} kept"):
+                    seq = asking.retire(self.store, self.home, row.id or 0)
+                    if seq is not None:
+                        self.begin(seq)
 
     def _watch_over(self) -> None:
-        """Have each provider start again what should run and does not."""
+        """Have each provider start again what should run and does not. One environment that
+        cannot be looked after must not cost the others their care."""
+        for row in self._environments():
+            if row.live_revision_id is not None:
+                with told(f"looking after {row.name}"):
+                    ensure = getattr(site_of(row, self.home).provider, "ensure", None)
+                    if ensure is not None:
+                        ensure()
+
+    def _environments(self) -> Sequence[EnvironmentRow]:
         with self.store.session() as session:
-            rows = environments.every(session)
-        for row in rows:
-            if row.live_revision_id is None:
-                continue
-            ensure = getattr(site_of(row, self.home).provider, "ensure", None)
-            if ensure is not None:
-                ensure()
+            return [r for r in environments.every(session) if r.deleting_at is None]
 
     def _adopt_orphans(self) -> None:
         """On a shared database: go on with what dead workers left."""
@@ -202,24 +206,78 @@ class Worker:
             self._broken_off.discard(seq)
         with self.store.session() as session:
             taken = [r.seq or 0 for r in deployments.open_ones(session) if r.taken_at is not None]
+        self._suspects = Counter({seq: self._suspects[seq] for seq in taken})
         for seq in taken:
-            status = self._durable.status(self._running_workflow(seq))
-            if status is None:
-                self.begin(seq)
-            elif status == "ERROR" and self._durable.status(f"{_workflow(seq)}-undo") is None:
-                log.error("deployment d%s broke off: undoing it", seq)
-                self._durable.start(f"{_workflow(seq)}-undo", seq, undo_only=True)
+            with told(f"looking after d{seq}"):
+                self._resume_one(seq)
+
+    def _resume_one(self, seq: int) -> None:
+        name = self._running_workflow(seq)
+        state = self._durable.state(name)
+        if state is None:
+            self.begin(seq)
+        elif state.broke_off:
+            self._undo_again(seq, name)
+        elif self._abandoned(seq, state):
+            log.error("deployment d%s goes on where it broke off", seq)
+            self._broken_off.discard(seq)
+            self._suspects[seq] = 0
+            self._durable.resume(name)
+
+    def _abandoned(self, seq: int, state: WorkflowState) -> bool:
+        """Whether the journal says it runs here, and nothing here runs it: its thread died where
+        not even that could be written down, as on a full disk. Only after several looks, since a
+        workflow that is just being started looks the same."""
+        if seq in self._carried or state.executor != self._lease.slot or not state.running:
+            self._suspects[seq] = 0
+            return False
+        self._suspects[seq] += 1
+        return seq in self._broken_off or self._suspects[seq] >= ABANDONED_AFTER
+
+    def _undo_again(self, seq: int, name: str) -> None:
+        names = _workflows(seq)
+        following = names[names.index(name) + 1 :]
+        if following:
+            log.error("deployment d%s broke off: undoing it", seq)
+            self._durable.start(following[0], seq, undo_only=True)
+            return
+        log.critical("deployment d%s cannot be undone: a person must look", seq)
+        with self.store.session() as session:
+            journal.abandon(session, seq)
+        self.changes.tell(seq)
 
     def _running_workflow(self, seq: int) -> str:
-        undo = f"{_workflow(seq)}-undo"
-        return undo if self._durable.status(undo) is not None else _workflow(seq)
+        """The newest of its workflows: the first one, or a later attempt to undo."""
+        names = _workflows(seq)
+        return next((n for n in reversed(names) if self._durable.state(n)), names[0])
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """What goes wrong inside is logged, and the next one has its turn."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed; it is tried again", what)
 
 
 def _workflow(seq: int) -> str:
     return f"d{seq}"
 
 
-def _plain(error: OrchestrateError) -> dict[str, JsonValue]:
-    from pydantic import TypeAdapter
+def _workflows(seq: int) -> list[str]:
+    """Names of the workflows that may carry out a deployment, in order."""
+    return [_workflow(seq), *(f"d{seq}-undo-{attempt}" for attempt in (1, 2, 3))]
 
+
+def _unexpected(seq: int, error: Exception) -> OrchestrateError:
+    log.error("deployment d%s could not begin", seq, exc_info=error)
+    return OrchestrateError(
+        "an unexpected error kept it from beginning",
+        why=[f"{type(error).__name__}; the service's log has the trace"],
+        fix=["orchestrate doctor"],
+    )
+
+
+def _plain(error: OrchestrateError) -> dict[str, JsonValue]:
     return TypeAdapter(dict[str, JsonValue]).validate_python(error.as_dict())

@@ -19,6 +19,7 @@ from orchestrate.core.errors import (
     DeadlineExceeded,
     ExitedAtOnce,
     FencedOut,
+    NoDataError,
     OrchestrateError,
     TemporaryError,
     Unhealthy,
@@ -38,6 +39,8 @@ RELEASE_AT_FAULT = (Unhealthy, ExitedAtOnce, AnalysisAbort, VerificationFailed)
 """Failures that quarantine the revision. A full disk or a taken port says nothing about it."""
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.5
+MOST_UNANSWERED = 60
+"""Looks without an answer, a second apart, before an undo step counts as failed."""
 
 Json = dict[str, JsonValue]
 T = TypeVar("T")
@@ -126,7 +129,6 @@ class Run:
 
     def _carry_out_step(self, position: int, step: Step, phase: Phase) -> None:
         """Begin, act, wait until it is done, end."""
-        self._promoted = False
         try:
             number = self._begin(position, step, phase)
             if number:
@@ -171,14 +173,25 @@ class Run:
         """Look until the step is done; between looks heed messages and the deadline."""
         memory: Json = {}
         said = ""
+        unanswered = 0
         while True:
             answer = self._look(step, memory)
-            _raise_from(answer)
+            error = _error_in(answer)
+            if isinstance(error, NoDataError | TemporaryError):
+                # Neither pass nor fail: it is asked again, until the deadline.
+                unanswered += 1
+                if not heeding and unanswered >= MOST_UNANSWERED:
+                    raise error
+                answer = {"done": False, "text": error.message, "data": {}, "memory": memory}
+                answer["again_s"] = error.retry_after_s or 1.0
+            elif error is not None:
+                raise error
             text = str(answer["text"])
             data = answer["data"] if isinstance(answer["data"], dict) else {}
             if answer["done"]:
                 return text, data
             if self._promoted and isinstance(step, Analyse | Bake):
+                self._promoted = False
                 return f"promoted: {text}", data
             if text != said:
                 said = text

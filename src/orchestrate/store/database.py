@@ -107,6 +107,19 @@ class Store:
         self.engine.dispose()
 
 
+def begin_writing(session: Session) -> None:
+    """Begin the transaction as one that writes, so that nothing it reads is changed by another.
+
+    On SQLite a transaction begins with its first write; what was read before it may be stale by
+    then. On PostgreSQL rows are locked as they are read, by `with_for_update`.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        raw = connection.connection.driver_connection
+        if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _named(error: sa.exc.OperationalError) -> Exception:
     original = error.orig
     if isinstance(original, sqlite3.OperationalError) and "full" in str(original):

@@ -42,6 +42,15 @@ def running(session: Session, environment_id: int) -> DeploymentRow | None:
     return next((r for r in open_ones(session, environment_id) if r.taken_at is not None), None)
 
 
+def by_idempotency(session: Session, environment_id: int, key: str) -> DeploymentRow | None:
+    """The deployment that was asked for with this key."""
+    statement = select(DeploymentRow).where(
+        col(DeploymentRow.environment_id) == environment_id,
+        col(DeploymentRow.idempotency_key) == key,
+    )
+    return session.exec(statement).one_or_none()
+
+
 def open_ones(session: Session, environment_id: int | None = None) -> Sequence[DeploymentRow]:
     """Deployments that have not ended, oldest first."""
     statement = select(DeploymentRow).where(col(DeploymentRow.finished_at).is_(None))
@@ -105,11 +114,23 @@ def add(
 
 
 def take(session: Session, row: DeploymentRow) -> None:
-    """Let a waiting deployment take its environment now."""
+    """Let a waiting deployment take its environment now. IntegrityError when it is taken."""
     row.taken_at = now()
     row.deadline_at = row.taken_at + timedelta(seconds=row.timeout_s)
     session.add(row)
     session.flush()
+
+
+def end_waiting(
+    session: Session, row: DeploymentRow, phase: Phase, result: str, error: Data | None, text: str
+) -> None:
+    """End a deployment that never took its environment."""
+    row.result, row.error = result, error
+    if phase is Phase.CANCELLED:
+        set_phase(session, row, Phase.CANCELLING)
+    set_phase(session, row, phase)
+    skip_waiting(session, row.seq or 0)
+    tell(session, row.seq or 0, "deploy", phase.value, text)
 
 
 def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:

@@ -7,7 +7,8 @@ from sqlmodel import Session, col, select
 from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.names import did_you_mean
-from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
+from orchestrate.store.database import begin_writing
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
 _FIELDS = (
     "type",
@@ -54,6 +55,13 @@ def find(session: Session, name: str) -> EnvironmentRow:
 def get(session: Session, identity: int) -> EnvironmentRow:
     """The environment with this id, archived or not."""
     return session.get_one(EnvironmentRow, identity)
+
+
+def lock(session: Session, identity: int) -> EnvironmentRow:
+    """The environment, held by this transaction until it ends: what is read of it and of its
+    deployments from here on is still true when it is written."""
+    begin_writing(session)
+    return session.get_one(EnvironmentRow, identity, with_for_update=True, populate_existing=True)
 
 
 def as_environment(row: EnvironmentRow) -> Environment:
@@ -111,6 +119,9 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
 def remove(session: Session, row: EnvironmentRow) -> bool:
     """Delete the environment, or archive it when it has a history. Returns whether archived."""
     history = select(DeploymentRow.seq).where(col(DeploymentRow.environment_id) == row.id).limit(1)
+    for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
+        session.delete(plan)
+    session.flush()
     if session.exec(history).first() is None:
         session.delete(row)
         return False
@@ -125,7 +136,7 @@ def next_write(session: Session, identity: int) -> int:
     The number is durable before the write is sent, and a later write always has a higher one, over
     deployments, rollbacks and retries: the target refuses a lower one than it has seen.
     """
-    row = session.get_one(EnvironmentRow, identity, with_for_update=True)
+    row = lock(session, identity)
     row.write_number += 1
     session.add(row)
     return row.write_number
@@ -133,7 +144,7 @@ def next_write(session: Session, identity: int) -> int:
 
 def note_write(session: Session, identity: int, number: int) -> None:
     """A write of this number was seen at the target: the next one has a higher number."""
-    row = session.get_one(EnvironmentRow, identity, with_for_update=True)
+    row = lock(session, identity)
     row.write_number = max(row.write_number, number)
     session.add(row)
 

@@ -1,7 +1,10 @@
 """Revisions: recorded once per digest and environment; their state and lineage."""
 
+from datetime import UTC, datetime
+
 from sqlmodel import Session, col, select
 
+from orchestrate.core.deployment import Kind
 from orchestrate.core.revision import Revision
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, RevisionRow, now
 
@@ -9,7 +12,7 @@ from orchestrate.store.tables import DeploymentRow, EnvironmentRow, RevisionRow,
 def record(
     session: Session, environment: EnvironmentRow, revision: Revision, replicas: int
 ) -> RevisionRow:
-    """The row of `revision`, made when it is new. Its parent is what is live now."""
+    """The row of `revision`, made when it is new."""
     statement = select(RevisionRow).where(
         col(RevisionRow.environment_id) == environment.id,
         col(RevisionRow.digest) == revision.digest,
@@ -23,7 +26,6 @@ def record(
                 "key": revision.key,
                 "version": revision.version,
                 "snapshot": revision.model_dump(mode="json"),
-                "parent_id": environment.live_revision_id,
                 "replicas": replicas,
             }
         )
@@ -62,7 +64,8 @@ def rollback_target(session: Session, environment: EnvironmentRow) -> RevisionRo
     """The last verified revision before the live one, by lineage.
 
     Lineage and not time: after a rollback from B to A the live revision is A, and the target is
-    what A replaced, never B. Quarantined revisions are passed over.
+    what A replaced, never B. Revisions that were quarantined, or left by a rollback and not
+    deployed again since, are passed over.
     """
     row = live(session, environment)
     seen = {row.id} if row else set()
@@ -82,8 +85,18 @@ def newest_of_version(
         col(RevisionRow.environment_id) == environment.id, col(RevisionRow.version) == version
     )
     rows = list(session.exec(statement))
-    rows.sort(key=lambda r: (r.state == "verified", r.verified_at is not None, r.id or 0))
-    return rows[-1] if rows else None
+    if not rows:
+        return None
+    never = datetime.min.replace(tzinfo=UTC)
+    return max(rows, key=lambda r: (r.state == "verified", r.verified_at or never, r.id or 0))
+
+
+def by_digest(session: Session, environment_id: int, digest: str) -> RevisionRow | None:
+    """The revision with this digest."""
+    statement = select(RevisionRow).where(
+        col(RevisionRow.environment_id) == environment_id, col(RevisionRow.digest) == digest
+    )
+    return session.exec(statement).one_or_none()
 
 
 def versions(session: Session, environment: EnvironmentRow, limit: int = 20) -> list[str]:
@@ -114,9 +127,18 @@ def quarantine(session: Session, row: RevisionRow) -> None:
     session.add(row)
 
 
+def leave(session: Session, row: RevisionRow) -> None:
+    """A rollback left this revision: it is no target of a later one until it is deployed again."""
+    if row.state == "verified":
+        row.state = "left"
+        session.add(row)
+
+
 def make_live(session: Session, environment: EnvironmentRow, deployment: DeploymentRow) -> None:
     """Record that the deployment's revision serves, verified."""
     row = session.get_one(RevisionRow, deployment.to_revision_id)
+    if deployment.kind == Kind.DEPLOY.value and deployment.from_revision_id != row.id:
+        row.parent_id = deployment.from_revision_id
     row.state = "verified"
     row.verified_at = now()
     environment.live_revision_id = row.id

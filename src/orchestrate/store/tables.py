@@ -66,6 +66,8 @@ class EnvironmentRow(Base, table=True):
     source: str | None = None
     created_at: datetime = Field(default_factory=now)
     updated_at: datetime = Field(default_factory=now)
+    deleting_at: datetime | None = None
+    """It is being deleted: nothing new may begin here."""
     archived_at: datetime | None = None
     live_revision_id: int | None = None
     live_deployment: int | None = None
@@ -78,7 +80,8 @@ class EnvironmentRow(Base, table=True):
 
 
 class RevisionRow(Base, table=True):
-    """An immutable snapshot, in one environment. `state`: new, verified, quarantined."""
+    """An immutable snapshot, in one environment. `state`: new, verified, left (by a rollback),
+    quarantined."""
 
     __tablename__ = "revisions"
     __table_args__ = (Index("uq_revisions_digest", "environment_id", "digest", unique=True),)
@@ -90,7 +93,7 @@ class RevisionRow(Base, table=True):
     version: str
     snapshot: dict[str, JsonValue] = Field(sa_column=_json())
     parent_id: int | None = Field(default=None, foreign_key="revisions.id")
-    """The revision it first replaced: the lineage that rollbacks follow."""
+    """The revision it replaced when it was last deployed: the lineage that rollbacks follow."""
     state: str = "new"
     replicas: int = 1
     created_at: datetime = Field(default_factory=now)
@@ -136,6 +139,14 @@ class DeploymentRow(Base, table=True):
             unique=True,
             sqlite_where=text("taken_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=text("taken_at IS NOT NULL AND finished_at IS NULL"),
+        ),
+        Index(
+            "uq_deployments_idempotency",
+            "environment_id",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+            postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
         CheckConstraint(
             "(finished_at IS NOT NULL) = (phase IN ('succeeded','cancelled','rolled_back',"

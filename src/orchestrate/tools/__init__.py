@@ -6,7 +6,16 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
-from orchestrate.tools import deployments, documents, environments, logs, overview, plans, service
+from orchestrate.tools import (
+    deployments,
+    documents,
+    environments,
+    logs,
+    overview,
+    plans,
+    service,
+    starting,
+)
 from orchestrate.tools.operation import Hints, Operation
 
 READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
@@ -72,13 +81,13 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
     Operation(
         name="start_deployment",
         title="Start a deployment",
-        run=deployments.start_deployment,
-        arguments=deployments.StartDeployment,
+        run=starting.start_deployment,
+        arguments=starting.StartDeployment,
         document=documents.DeploymentDocument,
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
-        people=deployments.StartConfirmed,
+        people=starting.StartConfirmed,
     ),
     Operation(
         name="wait_deployment",
@@ -144,13 +153,13 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
     Operation(
         name="rollback",
         title="Roll back",
-        run=deployments.rollback,
-        arguments=deployments.Rollback,
+        run=starting.rollback,
+        arguments=starting.Rollback,
         document=documents.DeploymentDocument,
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
-        people=deployments.RollbackConfirmed,
+        people=starting.RollbackConfirmed,
     ),
     Operation(
         name="set_environments",

@@ -1,18 +1,20 @@
 """Creating, changing and deleting environments: for people, not for agents."""
 
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
+from orchestrate.core.deployment import Phase
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy
+from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy, ProviderUnavailable
 from orchestrate.core.names import check_name
 from orchestrate.core.protocols import Write
 from orchestrate.engine.asking import describe
-from orchestrate.engine.site import site_of
+from orchestrate.engine.site import provider_of, site_of
 from orchestrate.store import deployments, environments
 from orchestrate.store.database import Session
-from orchestrate.store.tables import EnvironmentRow
+from orchestrate.store.tables import EnvironmentRow, now
 from orchestrate.tools.documents import (
     DeletedEnvironment,
     EnvironmentChange,
@@ -23,6 +25,9 @@ from orchestrate.tools.operation import Arguments, Context
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
           "requires_approval", "timeout_s", "when_busy")  # fmt: skip
+
+
+_STOOD_ON = frozenset({"type", "provider", "url", "config"})
 
 
 class SetEnvironments(Arguments):
@@ -41,6 +46,11 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     store = context.service.store
     with store.session() as session:
         items = [_change(session, environment) for environment in given.environments]
+        for item, environment in zip(items, given.environments, strict=True):
+            _refuse_unusable(context, environment)
+            row = environments.existing(session, environment)
+            if row is not None:
+                _refuse_while_busy(session, item, row)
         if not given.dry_run:
             for environment in given.environments:
                 environments.put(session, environment)
@@ -52,6 +62,7 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
     store = context.service.store
     with store.session() as session:
         row = environments.find(session, given.environment)
+        environments.lock(session, row.id or 0)
         busy = deployments.running(session, row.id or 0)
         if busy is not None:
             raise EnvironmentBusy(
@@ -65,10 +76,39 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
                 why=["it must be confirmed with its name"],
                 fix=[f'orchestrate env delete {row.name} --confirm {row.name} --reason "..."'],
             )
+        _close(context, session, row)
     _stop_all(context, row)
     with store.session() as session:
         archived = environments.remove(session, environments.get(session, row.id or 0))
     return DeletedEnvironment(app=row.app, name=row.name, archived=archived)
+
+
+def _close(context: Context, session: Session, row: EnvironmentRow) -> None:
+    """Let nothing begin here any more: a call that broke off is simply made again."""
+    row.deleting_at = now()
+    session.add(row)
+    for waiting in deployments.open_ones(session, row.id):
+        text = f"{row.name} is being deleted"
+        deployments.end_waiting(session, waiting, Phase.CANCELLED, "cancelled", None, text)
+        context.service.changes.tell(waiting.seq or 0)
+
+
+def _refuse_while_busy(session: Session, change: EnvironmentChange, row: EnvironmentRow) -> None:
+    """What a running deployment stands on is not changed under it."""
+    changed = sorted({c.field for c in change.changes} & _STOOD_ON)
+    busy = deployments.open_ones(session, row.id)
+    if changed and busy:
+        raise EnvironmentBusy(
+            f"{row.name} is taken by {describe(session, busy[0])}",
+            why=[f"{', '.join(changed)} cannot be changed while a deployment runs or waits there"],
+            fix=[f"wait for it, or stop it: orchestrate deploy cancel d{busy[0].seq}"],
+        )
+
+
+def _refuse_unusable(context: Context, environment: Environment) -> None:
+    """Refuse what the provider cannot work with. One that is not built yet is only described."""
+    with suppress(ProviderUnavailable):
+        provider_of(environment, context.service.home)
 
 
 def _change(session: Session, environment: Environment) -> EnvironmentChange:

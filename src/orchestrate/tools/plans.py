@@ -1,5 +1,7 @@
 """validate and plan_deployment: what would happen, and whether it may. Nothing is changed."""
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from orchestrate.core import words
@@ -46,7 +48,9 @@ class PlanDeployment(Arguments):
         default=None, description="Such as 1.4.2; a rollback's default is the last verified one"
     )
     strategy: StrategyName | None = Field(default=None, description="Default: the environment's")
-    kind: Kind = Field(default=Kind.DEPLOY, description="deploy or rollback")
+    kind: Literal[Kind.DEPLOY, Kind.ROLLBACK] = Field(
+        default=Kind.DEPLOY, description="deploy or rollback"
+    )
     force: bool = Field(default=False, description="Plan a quarantined revision all the same")
 
 

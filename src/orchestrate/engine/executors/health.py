@@ -7,7 +7,7 @@ from orchestrate.core.protocols import Replica, Write
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import AwaitHealthy, Roll, Start, Step
 from orchestrate.engine.ask import ask
-from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed, since
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
 MOST_RESTARTS = 3
 """A replica that was restarted so often before it was healthy will not become it."""
@@ -47,8 +47,9 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
     healthy = sum(1 for streak in streaks.values() if streak >= need)
     if healthy >= step.replicas:
         return Look(True, f"{healthy} of {step.replicas} healthy")
+    on_its_way = problem is None and len(streaks) >= step.replicas
     problem = problem or _last_problem(memory)
-    if elapsed(scene, memory) >= step.within_s:
+    if elapsed(memory) >= step.within_s and not on_its_way:
         raise failed(
             Unhealthy,
             f"{step.revision.version} did not become healthy within {step.within_s:g}s",
@@ -60,7 +61,6 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
         False,
         f"{healthy} of {step.replicas} healthy" + (f"; {problem}" if problem else ""),
         memory={
-            "since": since(scene, memory),
             "streaks": {str(n): s for n, s in streaks.items()},
             "problem": problem,
         },

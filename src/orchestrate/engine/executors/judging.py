@@ -11,7 +11,7 @@ from orchestrate.core.protocols import RequestCounts
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.engine.executors.health import MOST_RESTARTS
-from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed, since
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
 
 def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
@@ -38,7 +38,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     verdict, kept = _verdict(scene, memory, step.revision, step.baseline, policy)
     if verdict.outcome == "abort":
         raise _aborted(scene, step.revision, step.baseline, verdict)
-    left = max(step.for_s - elapsed(scene, memory), 0.0)
+    left = max(step.for_s - elapsed(memory), 0.0)
     done = verdict.outcome == "promote"
     text = f"failed {verdict.new}" if done else f"about {left:.0f}s to go"
     return Look(done, text, memory=kept, again_s=min(_pace(step.for_s), max(left, 0.05)))
@@ -53,9 +53,8 @@ def _verdict(
     begun: Mapping[str, JsonValue] = start if isinstance(start, dict) else _snapshot(counts)
     new = _now(counts, revision).minus(_then(begun, revision))
     old = _now(counts, baseline).minus(_then(begun, baseline)) if baseline else Counts(0, 0)
-    verdict = judge(new, old, policy, elapsed(scene, memory))
+    verdict = judge(new, old, policy, elapsed(memory))
     kept: dict[str, JsonValue] = {
-        "since": since(scene, memory),
         "start": dict(begun),
         "restarts": memory.get("restarts", _restarts(scene, revision)),
     }

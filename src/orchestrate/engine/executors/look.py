@@ -16,6 +16,8 @@ from orchestrate.core.untrusted import clean
 Memory = Mapping[str, JsonValue]
 FIX = ("find the cause in its log, then deploy what mends it: that is a new revision",)
 LOG_LINES = 50
+SLACK_S = 5.0
+"""What may pass between two looks besides the pause between them, and still counts."""
 LINES_SHOWN = 10
 _NUMBER = re.compile(r"\d+")
 
@@ -44,16 +46,24 @@ class Look:
     """When to look next."""
 
 
-def elapsed(scene: Scene, memory: Memory) -> float:
-    """Seconds since the first look at this step."""
-    since = memory.get("since")
-    return max(scene.clock() - float(since), 0.0) if isinstance(since, int | float) else 0.0
+def watched(memory: Memory, now: float) -> dict[str, JsonValue]:
+    """The memory of a look at `now`, with the time that was watched so far.
+
+    Time counts while somebody looks: after a pause of the service, or of the whole machine, a
+    replica is not late because nobody asked it.
+    """
+    before, last = memory.get("watched"), memory.get("last")
+    again = memory.get("again")
+    gap = max(now - float(last), 0.0) if isinstance(last, int | float) else 0.0
+    longest = 2 * float(again) + SLACK_S if isinstance(again, int | float) else SLACK_S
+    so_far = float(before) if isinstance(before, int | float) else 0.0
+    return {**memory, "watched": so_far + min(gap, longest), "last": now}
 
 
-def since(scene: Scene, memory: Memory) -> float:
-    """The time of the first look, to be remembered."""
-    found = memory.get("since")
-    return float(found) if isinstance(found, int | float) else scene.clock()
+def elapsed(memory: Memory) -> float:
+    """Seconds for which this step was watched."""
+    found = memory.get("watched")
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def failed(

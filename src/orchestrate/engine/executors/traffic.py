@@ -1,9 +1,13 @@
 """Divide the traffic, drain replicas and stop them."""
 
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
 from orchestrate.core.errors import EdgeFailed, StepFailed
-from orchestrate.core.protocols import Replica, Write
+from orchestrate.core.protocols import LiveState, Replica, Write
 from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
-from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, since
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed
 
 STOP_WITHIN_S = 300.0
 
@@ -27,7 +31,21 @@ def routed(step: Step, scene: Scene, memory: Memory) -> Look:
     if not step.shares:
         return Look(True, "nothing is served")
     parts = [f"{s.percent}% on {s.revision.version}" for s in step.shares if s.percent]
-    return Look(True, ", ".join(reversed(parts)))
+    return Look(True, ", ".join(reversed(parts)), data={"serving": serving(seen)})
+
+
+def serving(seen: LiveState) -> dict[str, JsonValue]:
+    """What serves, by version, as the records keep it."""
+    weights: dict[str, JsonValue] = {}
+    for share in seen.shares:
+        if share.percent:
+            weights[share.revision.version] = share.percent
+    whole = [version for version, percent in weights.items() if percent == 100]
+    return {
+        "version": whole[0] if whole else None,
+        "observed_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "weights_percent": weights,
+    }
 
 
 def switch(step: Step, scene: Scene, write: Write) -> None:
@@ -48,10 +66,10 @@ def drained(step: Step, scene: Scene, memory: Memory) -> Look:
     open_ones = sum(r.connections or 0 for r in replicas)
     if open_ones == 0:
         return Look(True, "no connection is open")
-    if elapsed(scene, memory) >= step.within_s:
+    if elapsed(memory) >= step.within_s:
         # Not a failure: stopping is graceful, and lets what is in flight finish.
         return Look(True, f"{open_ones} still open after {step.within_s:g}s")
-    return Look(False, f"{open_ones} open", memory={"since": since(scene, memory)}, again_s=0.2)
+    return Look(False, f"{open_ones} open", again_s=0.2)
 
 
 def stop(step: Step, scene: Scene, write: Write) -> None:
@@ -72,12 +90,12 @@ def stopped(step: Step, scene: Scene, memory: Memory) -> Look:
     left = _alive(scene, step.revision.key, step.keep)
     if not left:
         return Look(True, "stopped")
-    if elapsed(scene, memory) >= STOP_WITHIN_S:
+    if elapsed(memory) >= STOP_WITHIN_S:
         raise StepFailed(
             f"{step.revision.version} did not stop within {STOP_WITHIN_S:g}s",
             why=[f"replica {r.number} is {r.state}" for r in left],
         )
-    return Look(False, f"{len(left)} stopping", memory={"since": since(scene, memory)}, again_s=0.1)
+    return Look(False, f"{len(left)} stopping", again_s=0.1)
 
 
 def _alive(scene: Scene, key: str, beyond: int) -> list[Replica]:

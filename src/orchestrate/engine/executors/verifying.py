@@ -4,7 +4,7 @@ from orchestrate.core.errors import VerificationFailed
 from orchestrate.core.protocols import LiveState
 from orchestrate.core.steps import Step, Verify
 from orchestrate.engine.ask import ask
-from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed, since
+from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
 PATIENCE_S = 10.0
 """How long a wrong answer may last before it counts: one bad answer is not a bad release."""
@@ -25,7 +25,7 @@ def verify(step: Step, scene: Scene, memory: Memory) -> Look:
         if not revision.health.version_header:
             text += "; which version was not asked: health.version_header is not set"
         return Look(True, text)
-    if elapsed(scene, memory) >= PATIENCE_S:
+    if elapsed(memory) >= PATIENCE_S:
         raise failed(
             VerificationFailed,
             f"{step.revision.version} could not be verified",
@@ -33,7 +33,7 @@ def verify(step: Step, scene: Scene, memory: Memory) -> Look:
             step.revision,
             why=problems,
         )
-    return Look(False, problems[0], memory={"since": since(scene, memory)}, again_s=0.5)
+    return Look(False, problems[0], again_s=0.5)
 
 
 def _ask_replicas(step: Verify, scene: Scene, seen: LiveState) -> tuple[list[str], int]:

@@ -162,7 +162,7 @@ class LocalProvider:
     ) -> Traffic:
         """`most`: replicas of a revision, by key, that may take requests at all."""
         spare = None
-        if fallback is not None:
+        if fallback is not None and self.running.addresses(fallback.key):
             spare = self._backend(fallback, 0, None, most)
         return Traffic(
             rule=self.edge.place.rule,

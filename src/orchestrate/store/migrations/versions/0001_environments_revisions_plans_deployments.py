@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("source", sqltypes.AutoString(), nullable=True),
         sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("updated_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("deleting_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("archived_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("live_revision_id", sa.Integer(), nullable=True),
         sa.Column("live_deployment", sa.Integer(), nullable=True),
@@ -163,6 +164,13 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("taken_at IS NOT NULL AND finished_at IS NULL"),
             postgresql_where=sa.text("taken_at IS NOT NULL AND finished_at IS NULL"),
+        )
+        batch_op.create_index(
+            "uq_deployments_idempotency",
+            ["environment_id", "idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
         )
 
     op.create_table(

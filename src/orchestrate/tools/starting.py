@@ -1,0 +1,249 @@
+"""Asking for a change: start_deployment and rollback, and who may ask for which."""
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from orchestrate.core.canonical import short
+from orchestrate.core.deployment import Kind, Phase
+from orchestrate.core.errors import (
+    ApprovalRequired,
+    ConfirmationNeeded,
+    DiskFull,
+    InvalidInput,
+    PlanChanged,
+)
+from orchestrate.core.plan import Plan
+from orchestrate.core.revision import Revision
+from orchestrate.engine import ballast
+from orchestrate.engine.asking import Request, take
+from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
+from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store.database import Session
+from orchestrate.store.tables import DeploymentRow as DeploymentRecord
+from orchestrate.store.tables import EnvironmentRow, PlanRow, now
+from orchestrate.tools import present
+from orchestrate.tools.documents import DeploymentDocument
+from orchestrate.tools.operation import Arguments, Context
+
+
+class StartDeployment(Arguments):
+    plan: str = Field(description="Digest of a plan, or its first 8 characters or more")
+    reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=86400,
+        description="Seconds it may take before it is undone; default: as set",
+    )
+    queue: bool = Field(default=False, description="If one runs there: wait for its end")
+    force: bool = Field(default=False, description="Start a quarantined revision; needs a reason")
+    idempotency_key: str | None = Field(
+        default=None, max_length=100, description="Same key, same deployment"
+    )
+
+
+class StartConfirmed(StartDeployment):
+    """As people start it: with their yes for a guarded environment."""
+
+    confirmed: bool = False
+
+
+class Rollback(Arguments):
+    environment: str = Field(description="Environment name, or app/name")
+    version: str | None = Field(
+        default=None, description="One that was live; default: last verified"
+    )
+    reason: str | None = Field(default=None, max_length=500, description="Why, for the record")
+    quarantine: bool = Field(default=False, description="Refuse what is left from now on")
+    force: bool = Field(default=False, description="Allow a quarantined target")
+
+
+class RollbackConfirmed(Rollback):
+    confirmed: bool = False
+
+
+def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocument:
+    """Carry out a plan by its digest; refused if anything moved since. Answers at once with an
+    id: then wait_deployment. The same plan again gives the same deployment. Production needs a
+    person's yes, which no argument stands for.
+    """
+    _need_reason(given.force, given.reason)
+    with context.service.store.session() as session:
+        kept = plans.find(session, given.plan)
+        row = _present_environment(session, kept)
+        same = _same(session, row, kept, given.idempotency_key)
+        if same is not None:
+            return present.deployment(session, same)
+        draft = _again(context, session, row, kept, given.force)
+        _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
+    request = replace(
+        _request(context, given.reason),
+        timeout_s=given.timeout_s,
+        queue=given.queue,
+        force=given.force,
+        idempotency_key=given.idempotency_key,
+    )
+    return _begin(context, draft, request)
+
+
+def rollback(context: Context, given: Rollback) -> DeploymentDocument:
+    """Go back to the last verified revision, code and config together, or to a version that was
+    live before. Answers at once with an id: then wait_deployment. To stop a running deployment
+    use control_deployment.
+    """
+    _need_reason(given.force, given.reason)
+    service = context.service
+    with service.store.session() as session:
+        row = environments.find(session, given.environment)
+        draft = draft_rollback(session, service.home, row, given.version, given.force)
+        _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
+    request = replace(
+        _request(context, given.reason), quarantine=given.quarantine, force=given.force
+    )
+    return _begin(context, draft, request)
+
+
+# -- helpers, in call order
+
+
+def _need_reason(force: bool, reason: str | None) -> None:
+    if force and not reason:
+        raise InvalidInput("forcing needs a reason", fix=['add a reason: --reason "..."'])
+
+
+def _present_environment(session: Session, kept: PlanRow) -> EnvironmentRow:
+    """The plan's environment. Raises PlanChanged when it was deleted since."""
+    row = environments.get(session, kept.environment_id)
+    if row.archived_at is None:
+        return row
+    raise PlanChanged(
+        f"the environment that plan {short(kept.digest)} was made for was deleted",
+        why=["one of the same name is another environment"],
+        fix=["make a plan for the environment that is there now: plan_deployment"],
+    )
+
+
+def _same(
+    session: Session, row: EnvironmentRow, kept: PlanRow, key: str | None
+) -> DeploymentRecord | None:
+    """The deployment this very request has led to already."""
+    if key is not None:
+        return deployments.by_idempotency(session, row.id or 0, key)
+    newest = deployments.newest(session, row.id or 0)
+    if newest is None or newest.plan_digest != kept.digest:
+        return None
+    if newest.finished_at is None:
+        return newest
+    # A plan that was looked at before this deployment began: the call is a retry of the one that
+    # began it. One that was made again since is a new request.
+    made_before = plans.made_at(kept) <= newest.created_at
+    return newest if newest.phase == Phase.SUCCEEDED.value and made_before else None
+
+
+def _again(
+    context: Context, session: Session, row: EnvironmentRow, kept: PlanRow, force: bool
+) -> Draft:
+    """Plan the same request now. Raises PlanChanged when it is no longer the same plan."""
+    home = context.service.home
+    if kept.kind == Kind.ROLLBACK.value:
+        target = Revision.model_validate(kept.target).digest
+        draft = draft_rollback(session, home, row, kept.version, force, target)
+    else:
+        asked = Plan.model_validate(kept.body).strategy
+        draft = draft_deployment(session, home, row, kept.version, asked, force)
+    if kept.expires_at <= now():
+        raise PlanChanged(
+            f"plan {short(kept.digest)} is too old",
+            why=[f"it was good until {kept.expires_at:%H:%M} UTC"],
+            fix=["make it again: plan_deployment"],
+        )
+    if draft.plan.digest != kept.digest:
+        raise _moved(row, kept, draft)
+    return draft
+
+
+def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
+    was, is_now = Plan.model_validate(kept.body), draft.plan
+    why: list[str] = []
+    if was.from_digest != is_now.from_digest:
+        live = f"r{draft.live.id}" if draft.live else "nothing"
+        why.append(f"another revision is live now: {live}")
+    if was.to_digest != is_now.to_digest:
+        why.append(f"{kept.version} is another revision now: its artifact or config changed")
+    if not why:
+        why.append("what runs there was observed to be different")
+    return PlanChanged(
+        f"{row.name} is not as it was when plan {short(kept.digest)} was made",
+        why=[*why, "nothing was changed by this call"],
+        fix=[
+            "look at the new plan: orchestrate deploy diff"
+            f" --env {row.name} --version {kept.version}"
+        ],
+        details={"planned": kept.digest, "now": draft.plan.digest},
+    )
+
+
+def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bool) -> None:
+    """Who may begin what. Going back to the last verified revision is never kept out: every other
+    change of a guarded environment needs a person's yes, and of one with approvals, an approval.
+    """
+    lost = draft.restorable.lost if draft.restorable else ()
+    if lost and not confirmed:
+        raise ConfirmationNeeded(
+            f"rolling {draft.row.name} back to {draft.target.version} leaves something behind",
+            why=list(lost),
+            fix=[f"orchestrate deploy rollback --env {draft.row.name} --yes"],
+        )
+    if not draft.plan.steps or _is_way_back(session, draft, force):
+        return
+    name, version, digest = draft.row.name, draft.target.version, short(draft.plan.digest)
+    if draft.row.requires_approval:
+        raise ApprovalRequired(
+            f"{name} requires an approval for plan {digest}",
+            why=["this version has no way to give one yet, so nothing is deployed there"],
+            fix=["deploy to an environment without requires_approval"],
+        )
+    if draft.site.environment.guarded and not confirmed:
+        command = "deploy rollback" if draft.plan.kind is Kind.ROLLBACK else "deploy"
+        yes = "--yes" if draft.plan.kind is Kind.ROLLBACK else f"--plan {digest}"
+        raise ConfirmationNeeded(
+            f"{name} is a production environment: a person must say yes to plan {digest}",
+            why=["nobody can be asked through this door"],
+            fix=[f"a person runs: orchestrate {command} --env {name} --version {version} {yes}"],
+        )
+
+
+def _is_way_back(session: Session, draft: Draft, force: bool) -> bool:
+    """Whether it is the plain rollback: to the last verified revision, nothing forced."""
+    if draft.plan.kind is not Kind.ROLLBACK or force:
+        return False
+    target = revisions.rollback_target(session, draft.row)
+    return target is not None and target.digest == draft.target.digest
+
+
+def _begin(context: Context, draft: Draft, request: Request) -> DeploymentDocument:
+    service = context.service
+    seq, may_begin = _take(context, draft, request)
+    if may_begin:
+        service.worker.begin(seq)
+    else:
+        service.worker.nudge()
+    with service.store.session() as session:
+        return present.deployment(session, deployments.get(session, seq))
+
+
+def _take(context: Context, draft: Draft, request: Request) -> tuple[int, bool]:
+    """Take the environment. A rollback on a full disk has the ballast for it."""
+    service = context.service
+    try:
+        return take(service.store, draft, request)
+    except DiskFull:
+        if draft.plan.kind is not Kind.ROLLBACK or not ballast.give_up(service.home):
+            raise
+    return take(service.store, draft, request)
+
+
+def _request(context: Context, reason: str | None) -> Request:
+    caller = context.caller
+    return Request(actor=caller.actor, on_behalf_of=caller.on_behalf_of, reason=reason)
