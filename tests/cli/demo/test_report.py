@@ -56,6 +56,7 @@ def test_a_bad_version_that_never_answered_badly_shows_nothing() -> None:
 def test_the_table_has_a_row_for_each_act_and_fits_80_columns() -> None:
     lines = report.table_of(ACTS, _result([*GOOD, LOST]), Paint(80))
     assert len(lines) == 1 + len(ACTS) + 1
+    assert sum(int(line[24:].split()[1]) for line in lines[1:-1]) == 6
     assert lines[1].split() == "deploy 1.3.0, blue-green 100ms 3 1 0 1.1.0 50%, 1.3.0 50%".split()
     assert lines[-1].split()[-6:] == "1 1 1.1.0 60%, 1.3.0 40%".split()
     assert max(map(cells, lines)) <= 80

@@ -1,5 +1,6 @@
 """What came of it: the table, what was promised and whether it was kept, and how to go on."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
 from orchestrate.cli.demo import shop
@@ -22,8 +23,13 @@ COLUMNS = (
 
 
 def table_of(acts: Sequence[Act], result: Result, paint: Paint) -> list[str]:
-    """A row for each act: how long it took, and what became of the requests sent meanwhile."""
-    rows = [_row(act.title, act.took_s, _within(result.events, act)) for act in acts]
+    """A row for each act: how long it took, and what became of the requests sent from its
+    beginning to that of the next."""
+    ends = [*(act.began for act in acts[1:]), sys.maxsize]
+    rows = [
+        _row(act.title, act.took_s, _between(result.events, act.began, end))
+        for act, end in zip(acts, ends, strict=True)
+    ]
     whole = (acts[-1].ended - acts[0].began) / 1e9
     rows.append(_row("in all", whole, result.events, result.unsent))
     return table(COLUMNS, rows, paint)
@@ -34,7 +40,7 @@ def promises(acts: Sequence[Act], result: Result) -> list[tuple[bool, str]]:
     lost = sum(map(_is_lost, result.events)) + result.unsent
     strangers = result.by_version.get(REFUSED, 0)
     late = last_answer_ms(acts, result.events)
-    after = _versions(_within(result.events, acts[-1]))
+    after = _versions(_between(result.events, acts[-1].began, sys.maxsize))
     errors = sum(1 for event in result.events if event.kind and not _is_lost(event))
     never = "never got traffic" if not strangers else f"answered {strangers} requests"
     return [
@@ -96,8 +102,8 @@ def _ms(duration_ms: float | None) -> str:
     return "(it gave none)" if duration_ms is None else f"{duration_ms:.0f} ms"
 
 
-def _within(events: Iterable[Event], act: Act) -> list[Event]:
-    return [event for event in events if act.began <= event.start_ns < act.ended]
+def _between(events: Iterable[Event], began: int, ended: int) -> list[Event]:
+    return [event for event in events if began <= event.start_ns < ended]
 
 
 def _shares(events: Sequence[Event]) -> str:
