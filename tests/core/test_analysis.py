@@ -1,0 +1,60 @@
+"""Canary analysis: what is said of counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrate.core.analysis import MIN_FAILURES, Counts, judge
+from orchestrate.core.environment import AnalysePolicy
+
+pytestmark = pytest.mark.unit
+
+POLICY = AnalysePolicy(window_s=60, min_requests=20, max_error_ratio=0.05)
+OLD = Counts(0, 1000)
+
+
+@pytest.mark.parametrize(
+    ("failed", "total", "elapsed_s", "outcome"),
+    [
+        (0, 1000, 60, "promote"),
+        (0, 1000, 59.9, "hold"),
+        (0, 20, 60, "promote"),
+        (0, 19, 60, "hold"),
+        (0, 0, 600, "hold"),
+        (50, 1000, 60, "promote"),  # at the limit, not over it
+        (51, 1000, 1, "abort"),  # at once, not at the end of the window
+        (MIN_FAILURES, MIN_FAILURES, 0, "abort"),
+        (MIN_FAILURES - 1, MIN_FAILURES - 1, 0, "hold"),
+        (MIN_FAILURES - 1, 20, 60, "promote"),  # a ratio over a handful says nothing
+    ],
+)
+def test_a_verdict_is_by_counts_and_time(
+    failed: int, total: int, elapsed_s: float, outcome: str
+) -> None:
+    verdict = judge(Counts(failed, total), OLD, POLICY, elapsed_s)
+    assert verdict.outcome == outcome
+    assert (verdict.new, verdict.old) == (Counts(failed, total), OLD)
+
+
+def test_no_data_is_said_as_such() -> None:
+    verdict = judge(Counts(0, 3), OLD, POLICY, 61)
+    assert verdict.reason == "no data: answered 3 of at least 20 requests"
+
+
+def test_an_abort_says_the_counts_behind_it() -> None:
+    verdict = judge(Counts(12, 100), OLD, POLICY, 5)
+    assert verdict.reason == "failed 12.00% of 100, over the limit of 5%"
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "added"),
+    [
+        (Counts(3, 100), Counts(1, 40), Counts(2, 60)),
+        (Counts(3, 100), Counts(0, 0), Counts(3, 100)),
+        (Counts(0, 10), Counts(1, 40), Counts(0, 10)),  # the counter began again
+    ],
+)
+def test_what_was_added_survives_a_counter_that_began_again(
+    later: Counts, earlier: Counts, added: Counts
+) -> None:
+    assert later.minus(earlier) == added
