@@ -153,8 +153,8 @@ class Reader:
                 start_new_session=True,
             )
             os.close(theirs)
-            screen = _read(terminal.fileno(), process)
-        return screen, process.wait(timeout=10)
+            # Waited for while the terminal is there: closing it hangs up on whoever is still at it.
+            return _read(terminal.fileno(), process), process.wait(timeout=10)
 
     def _surroundings(self) -> dict[str, str]:
         drop = ("ORCHESTRATE_", "PYTEST_", "CI", "NO_COLOR", "FORCE_COLOR", "GITHUB_")
