@@ -158,9 +158,19 @@ def _again(
             why=[f"it was good until {kept.expires_at:%H:%M} UTC"],
             fix=["make it again: plan_deployment"],
         )
-    if draft.plan.digest != kept.digest:
+    if draft.plan.digest != kept.digest and not _only_in_motion(session, kept, draft):
         raise _moved(row, kept, draft)
     return draft
+
+
+def _only_in_motion(session: Session, kept: PlanRow, draft: Draft) -> bool:
+    """Whether the plans differ only because a deployment is changing what runs just now. Then it
+    is told that the environment is taken, or waits and is planned again anyway. Not where a person
+    agreed to this very plan."""
+    if draft.site.environment.guarded or deployments.running(session, draft.site.id) is None:
+        return False
+    was, is_now = Plan.model_validate(kept.body), draft.plan
+    return (was.from_digest, was.to_digest) == (is_now.from_digest, is_now.to_digest)
 
 
 def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
