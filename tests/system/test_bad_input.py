@@ -158,11 +158,14 @@ SETTINGS: dict[str, tuple[dict[str, object], str, str]] = {
 def test_settings_that_cannot_be_used_are_told(world: World, what: str) -> None:
     settings, code, hint = SETTINGS[what]
     name = what.replace(" ", "-")
-    other = world.small(name, strategy=AT_ONCE, **settings)
-    code_found, text, fix = _failure(other)
+
+    def asking() -> Deployment:
+        return world.small(name, strategy=AT_ONCE, **settings).deploy("1.0.0")
+
+    code_found, text, fix = _failure(asking)
     assert (code_found, fix != []) == (code, True), text
     assert hint in text
-    assert other.running() == {}
+    assert not (world.home / "local" / f"shop--{name}" / "run").exists(), "nothing was started"
 
 
 class TestAnEnvironmentForWhichAPersonMustSayYes:
@@ -247,7 +250,7 @@ def test_a_public_port_that_is_taken_is_told_with_its_holder(world: World) -> No
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         other = world.small("taken", strategy=AT_ONCE, url=f"http://127.0.0.1:{port}")
-        code, text, fix = _failure(other)
+        code, text, fix = _failure(lambda: other.deploy("1.0.0"))
     assert code == "port_taken"
     assert str(port) in text
     assert fix
@@ -288,10 +291,10 @@ def _fails(other: Site, version: str) -> Deployment:
     return done
 
 
-def _failure(other: Site) -> tuple[str, str, list[str]]:
+def _failure(asking: Callable[[], Deployment]) -> tuple[str, str, list[str]]:
     """Code, words and fix of a deployment that is refused or fails."""
     try:
-        done = other.deploy("1.0.0")
+        done = asking()
     except Problem as problem:
         return problem.code, "\n".join([problem.message, *problem.why, *problem.fix]), problem.fix
     assert done.phase in ("failed", "rolled_back"), done

@@ -83,6 +83,7 @@ def test_one_that_waits_in_production_is_refused_when_the_plan_moved(world: Worl
     site = world.small("guarded", strategy=HELD, type="production", when_busy="queue")
     assert site.deploy("1.0.0", confirmed=True).phase == "succeeded"
     first = site.begin("1.1.0", confirmed=True)
+    held(site, first.id)
     waiting = site.begin("2.0.0", confirmed=True)
     promote(site, first.id)
     done = site.api.wait(waiting.id)
