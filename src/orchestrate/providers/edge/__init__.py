@@ -7,6 +7,17 @@ admin port: whoever can write the 0700 directory owns the traffic.
 
 from orchestrate.providers.edge.document import Backend, Present, Traffic
 from orchestrate.providers.edge.edge import Edge
+from orchestrate.providers.edge.front import Front
 from orchestrate.providers.edge.place import Place, own_place, place_of, slug_of
 
-__all__ = ["Backend", "Edge", "Place", "Present", "Traffic", "own_place", "place_of", "slug_of"]
+__all__ = [
+    "Backend",
+    "Edge",
+    "Front",
+    "Place",
+    "Present",
+    "Traffic",
+    "own_place",
+    "place_of",
+    "slug_of",
+]

@@ -11,7 +11,7 @@ from orchestrate.core.revision import Artifact
 from orchestrate.providers.local import git, tree, unpack
 from orchestrate.providers.local.settings import GitSource, Settings
 from orchestrate.providers.local.unpack import Target
-from orchestrate.providers.processes.disk import told_when_full
+from orchestrate.providers.processes.disk import free_bytes, told_when_full
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
@@ -130,7 +130,7 @@ def _refuse_full(artifact: Artifact, folder: str, settings: Settings) -> None:
         needed = sum(e.size for e in tree.entries(artifact.reference, settings.most_files))
     elif artifact.kind == "archive":
         needed = os.path.getsize(artifact.reference)
-    free = unpack.free_bytes(folder)
+    free = free_bytes(folder)
     if needed > free:
         raise DiskFull(
             "the disk is too full to unpack this version",

@@ -5,16 +5,11 @@ State of an environment is in <home>/local/<app>--<environment>/: `versions/` (u
 """
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import (
-    ArtifactInvalid,
-    ArtifactMissing,
-    StepFailed,
-)
+from orchestrate.core.errors import ArtifactInvalid, ArtifactMissing
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -26,21 +21,17 @@ from orchestrate.core.protocols import (
 )
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.steps import Share
-from orchestrate.providers.edge import Backend, Edge, Traffic, own_place, place_of, slug_of
+from orchestrate.providers.edge import Front, slug_of
 from orchestrate.providers.local import artifact as artifacts
 from orchestrate.providers.local import probe
-from orchestrate.providers.local.fence import Fence
 from orchestrate.providers.local.running import Running
 from orchestrate.providers.local.settings import settings_of
 from orchestrate.providers.local.versions import Versions
-from orchestrate.providers.processes import ports
 from orchestrate.providers.processes.disk import told_when_full
+from orchestrate.providers.processes.fence import Fence
 
-NO_LIMIT: Mapping[str, int] = {}
 GREPPED = 100_000
 """Lines of each replica that are searched."""
-LET_GO_S = 3.0
-"""The edge gives up an idle connection after 2 s."""
 
 
 class LocalProvider:
@@ -57,19 +48,20 @@ class LocalProvider:
         self.versions = Versions(os.path.join(self.directory, "versions"))
         self.running = Running(os.path.join(self.directory, "run"), self.home)
         self.fence = Fence(self.directory)
-        self.edge = Edge(self.home, own_place(self.home, self.slug, place_of(environment.url)))
+        self.front = Front(environment, self.home, self.running)
+        self.edge = self.front.edge
 
     def replicas(self) -> int:
         return self.settings.replicas
 
     def probe(self) -> list[Finding]:
-        return probe.findings(self.settings, self.edge, self.slug, self.directory)
+        return [*self.front.findings(), *probe.findings(self.settings)]
 
     def resolve(self, version: str) -> Artifact:
         return artifacts.pin(self.settings, version)
 
     def observe(self) -> LiveState:
-        present = self.edge.present(self.slug)
+        present = self.front.present()
         return LiveState(
             running=tuple(self.running.observe()),
             shares=present.shares,
@@ -89,18 +81,17 @@ class LocalProvider:
         self.edge.ensure()
         with self._writing(write):
             files = self.versions.ensure(revision, settings)
-            self.running.start(revision, replicas, files, write, self._held_ports())
+            self.running.start(revision, replicas, files, write, self.front.held_ports())
 
     def scale(self, revision: Ref, replicas: int, write: Write) -> None:
         with self._writing(write):
-            self._leave_traffic(revision.key, replicas, write)
+            self.front.leave(revision.key, replicas, write)
             self.running.shrink(revision.key, replicas, write)
             self._prune()
 
     def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
         with self._writing(write):
-            self.edge.apply(self.slug, self._traffic(shares, fallback), write)
-            self.edge.leave_other_ports(self.slug)
+            self.front.route(shares, fallback, write)
 
     def stop(self, revision: Ref, write: Write) -> None:
         self.scale(revision, 0, write)
@@ -134,8 +125,8 @@ class LocalProvider:
         with self.fence.unless_busy() as free:
             if not free:
                 return []
-            done = self.running.ensure(self._held_ports())
-            if self.edge.present(self.slug).shares or any(self.running.observe()):
+            done = self.running.ensure(self.front.held_ports())
+            if self.front.present().shares or any(self.running.observe()):
                 self.edge.ensure()
             return done
 
@@ -157,78 +148,9 @@ class LocalProvider:
         with told_when_full("the change was not carried out"), self.fence.passed(write):
             yield
 
-    def _traffic(
-        self, shares: Sequence[Share], fallback: Ref | None, most: Mapping[str, int] = NO_LIMIT
-    ) -> Traffic:
-        """`most`: replicas of a revision, by key, that may take requests at all."""
-        spare = None
-        if fallback is not None and self.running.addresses(fallback.key):
-            spare = self._backend(fallback, 0, None, most)
-        return Traffic(
-            rule=self.edge.place.rule,
-            backends=tuple(
-                self._backend(s.revision, s.percent, s.replicas, most) for s in shares if s.percent
-            ),
-            fallback=spare,
-        )
-
-    def _backend(
-        self, revision: Ref, percent: int, replicas: int | None, most: Mapping[str, int]
-    ) -> Backend:
-        limits = [n for n in (replicas, most.get(revision.key)) if n is not None]
-        addresses = self.running.addresses(revision.key, min(limits, default=None))
-        if not addresses:
-            raise StepFailed(
-                f"no replica of {revision.version} ({revision.key}) runs to take requests",
-                fix=["start it first"],
-            )
-        health = self.running.health(revision.key)
-        return Backend(revision, addresses, health, percent, replicas)
-
-    def _leave_traffic(self, key: str, replicas: int, write: Write) -> None:
-        """Take the replicas that are about to stop out of the traffic before they do."""
-        present = self.edge.present(self.slug)
-        leaving = present.addresses.get(key, ())[replicas:]
-        if not leaving:
-            return
-        shares, fallback = present.shares, present.fallback
-        if replicas == 0:
-            shares = _without(shares, key)
-            fallback = None if fallback and fallback.key == key else fallback
-        self.edge.apply(self.slug, self._traffic(shares, fallback, {key: replicas}), write)
-        self._let_go({_port(address) for address in leaving})
-
-    def _let_go(self, leaving: set[int]) -> None:
-        """Wait, within reason, until the edge has no connection left to these ports."""
-        until = time.monotonic() + LET_GO_S
-        while time.monotonic() < until:
-            left = ports.established(leaving)
-            if left is None or not any(left.values()):
-                return
-            time.sleep(0.02)
-
-    def _held_ports(self) -> set[int]:
-        present = self.edge.present(self.slug)
-        return {_port(address) for found in present.addresses.values() for address in found}
-
     def _prune(self) -> None:
         """Forget the oldest versions beyond `keep` that neither run nor are named by the edge."""
         keep = {r.revision.key for r in self.running.observe()}
-        keep |= set(self.edge.present(self.slug).addresses)
+        keep |= set(self.front.present().addresses)
         for key in self.versions.prune(keep, self.settings.keep):
             self.running.remove(key)
-
-
-def _without(shares: Sequence[Share], key: str) -> tuple[Share, ...]:
-    """The shares without a revision, the others grown in proportion to 100 percent."""
-    kept = [share for share in shares if share.revision.key != key and share.percent]
-    total, given, found = sum(share.percent for share in kept), 0, []
-    for count, share in enumerate(kept, 1):
-        percent = 100 - given if count == len(kept) else round(100 * share.percent / total)
-        found.append(share.model_copy(update={"percent": percent}))
-        given += percent
-    return tuple(found)
-
-
-def _port(address: str) -> int:
-    return int(address.rsplit(":", 1)[1])

@@ -15,8 +15,8 @@ from orchestrate.providers.processes import ports
 from orchestrate.providers.processes.files import private_directory
 from orchestrate.providers.processes.program import Program
 from orchestrate.providers.processes.spec import Seen, Spec, Stamp
+from orchestrate.providers.settings import variables_of
 
-RESERVED = "ORCHESTRATE_"
 _STATES: Mapping[str, ReplicaState] = {
     "running": "running",
     "stopping": "stopping",
@@ -197,7 +197,6 @@ def resolved(command: tuple[str, ...], files: str) -> tuple[str, ...]:
 
 def _environment(revision: Revision, directory: str) -> dict[str, str]:
     """What the processes see: nothing of the service's own but PATH, LANG and TZ."""
-    app, _, name = revision.environment.partition("/")
     found = {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
@@ -206,21 +205,7 @@ def _environment(revision: Revision, directory: str) -> dict[str, str]:
     }
     if "TZ" in os.environ:
         found["TZ"] = os.environ["TZ"]
-    reserved = [variable for variable in revision.variables if variable.startswith(RESERVED)]
-    if reserved:
-        raise ProviderConfigInvalid(
-            f"variables may not set {', '.join(reserved)}",
-            why=[f"names that start with {RESERVED} are set by this program"],
-            fix=["choose another name"],
-        )
-    return {
-        **found,
-        **revision.variables,
-        "ORCHESTRATE_APP": app,
-        "ORCHESTRATE_ENVIRONMENT": name,
-        "ORCHESTRATE_VERSION": revision.version,
-        "ORCHESTRATE_REVISION": revision.key,
-    }
+    return {**found, **variables_of(revision)}
 
 
 def _replica(

@@ -132,10 +132,6 @@ def from_tar(
                 raise _refused(path, "it is a link or a device, and only files are taken")
 
 
-def free_bytes(directory: str) -> int:
-    return shutil.disk_usage(directory).free
-
-
 def discard(directory: str) -> None:
     """Remove an unpacked directory, read-only as it is; nothing when it is gone."""
     if not os.path.isdir(directory):

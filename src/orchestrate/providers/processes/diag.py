@@ -18,8 +18,8 @@ _ASKED = struct.Struct("=BBBxI48x")
 _PORT_AT = _HEADER.size + 4
 
 
-def local_ports() -> Iterator[int]:
-    """The local port of every established connection. Raises OSError where it cannot be asked."""
+def ports() -> Iterator[tuple[int, int]]:
+    """The local and the remote port of every established connection. Raises OSError where it cannot be asked."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _INET_DIAG
@@ -30,7 +30,7 @@ def local_ports() -> Iterator[int]:
             yield from _answers(kernel)
 
 
-def _answers(kernel: socket.socket) -> Iterator[int]:
+def _answers(kernel: socket.socket) -> Iterator[tuple[int, int]]:
     while True:
         data, at = kernel.recv(1 << 16), 0
         while at < len(data):
@@ -39,5 +39,5 @@ def _answers(kernel: socket.socket) -> Iterator[int]:
                 return
             if kind == _ERROR:
                 raise OSError("the kernel has no index of its connections")
-            yield struct.unpack_from("!H", data, at + _PORT_AT)[0]
+            yield struct.unpack_from("!HH", data, at + _PORT_AT)
             at += (length + 3) & ~3

@@ -1,6 +1,7 @@
 """A full disk, told as such wherever it is met."""
 
 import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,3 +21,8 @@ def told_when_full(what: str) -> Iterator[None]:
             why=[str(problem)],
             fix=["free some space, then try again; what runs and serves was not touched"],
         ) from problem
+
+
+def free_bytes(directory: str) -> int:
+    """Bytes that can still be written below a directory."""
+    return shutil.disk_usage(directory).free

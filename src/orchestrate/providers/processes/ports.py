@@ -60,25 +60,35 @@ def is_listened(port: int) -> bool:
 
 def established(ports: Collection[int]) -> Mapping[int, int] | None:
     """Open connections to each port, the server's side counted; None where that is not known."""
+    return _counted(ports, 0)
+
+
+def towards(ports: Collection[int]) -> Mapping[int, int] | None:
+    """Open connections from this machine to each port, the client's side counted: it is seen here
+    whoever forwards the port, and wherever to. None where that is not known."""
+    return _counted(ports, 1)
+
+
+def _counted(ports: Collection[int], side: int) -> Mapping[int, int] | None:
     found = dict.fromkeys(ports, 0)
     try:
-        for port in _open_ends():
-            if port in found:
-                found[port] += 1
+        for ends in _open_ends():
+            if ends[side] in found:
+                found[ends[side]] += 1
     except OSError:
         return None
     return found
 
 
-def _open_ends() -> list[int]:
-    """The local port of every established connection. Raises OSError where it is not known."""
+def _open_ends() -> list[tuple[int, int]]:
+    """Local and remote port of every established connection. Raises OSError where not known."""
     if not sys.platform.startswith("linux"):
         raise OSError("only Linux tells")
     try:
-        return list(diag.local_ports())
+        return list(diag.ports())
     except OSError:  # a kernel without it, or a sandbox that forbids it
         os.stat(_TABLES[0])
-        return [_port(row[1]) for row in _rows() if row[3] == _ESTABLISHED]
+        return [(_port(r[1]), _port(r[2])) for r in _rows() if r[3] == _ESTABLISHED]
 
 
 def _rows() -> Iterable[list[str]]:
