@@ -1,0 +1,151 @@
+"""One Docker engine: the connection to it, its errors as ours. The only importer of docker-py."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from orchestrate.core.errors import (
+    DiskFull,
+    OrchestrateError,
+    ProviderUnavailable,
+    StepFailed,
+    TemporaryError,
+)
+from orchestrate.providers.docker.host import Host
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from docker.errors import APIError
+
+Json = dict[str, object]
+TIMEOUT_S = 60
+_clients: dict[Host, APIClient] = {}
+_lock = threading.Lock()
+
+
+class Absent(Exception):
+    """There is no such container, image, network or volume."""
+
+
+class Conflict(Exception):
+    """It exists already, or is in use."""
+
+
+def client(host: Host) -> APIClient:
+    """A client of the engine, one for each host in this process.
+
+    Raises ProviderUnavailable with what makes the engine reachable.
+    """
+    with _lock:
+        if host not in _clients:
+            _clients[host] = _connected(host)
+        return _clients[host]
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Errors of the engine inside become ours; `what` was not done.
+
+    Raises Absent (404), Conflict (409), DiskFull, TemporaryError when it does not answer or broke
+    down, StepFailed for anything else that it refused.
+    """
+    import requests
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except APIError as problem:
+        raise _refused(what, problem) from problem
+    except (requests.ConnectionError, requests.Timeout) as problem:
+        raise TemporaryError(
+            f"the Docker engine does not answer: {what}", why=[_short(problem)], retry_after_s=2.0
+        ) from problem
+    except (requests.RequestException, DockerException) as problem:
+        raise StepFailed(f"the Docker engine failed: {what}", why=[_short(problem)]) from problem
+
+
+def _refused(what: str, problem: APIError) -> Exception:
+    status = problem.response.status_code if problem.response is not None else 500
+    said = str(problem.explanation or problem)
+    if "no space left on device" in said:
+        return DiskFull(
+            f"the engine's disk is full: {what}",
+            why=[said],
+            fix=["free some space there: docker system df", "what runs was not touched"],
+        )
+    if status == 404:
+        return Absent(said)
+    if status == 409:
+        return Conflict(said)
+    if status == 503:
+        return TemporaryError(f"the Docker engine is not ready: {what}", why=[said])
+    return StepFailed(f"the Docker engine refused: {what}", why=[said], details={"status": status})
+
+
+def _connected(host: Host) -> APIClient:
+    try:
+        from docker import APIClient
+        from docker.errors import DockerException
+        from docker.tls import TLSConfig
+    except ImportError as problem:
+        raise ProviderUnavailable(
+            "docker-py is not installed", why=[str(problem)], fix=["pip install docker"]
+        ) from problem
+    import requests
+
+    secured: TLSConfig | bool = False
+    try:
+        if host.tls is not None:
+            secured = TLSConfig(
+                client_cert=(host.tls.cert, host.tls.key), ca_cert=host.tls.ca, verify=True
+            )
+        # The engine's own ssh, not paramiko: it knows the user's keys, agent and known_hosts.
+        return APIClient(
+            base_url=host.url, version="auto", timeout=TIMEOUT_S, tls=secured, use_ssh_client=True
+        )
+    except (DockerException, requests.RequestException, OSError) as problem:
+        raise _unreachable(host, problem) from problem
+
+
+def _unreachable(host: Host, problem: Exception) -> OrchestrateError:
+    path = host.url.removeprefix("unix://")
+    if not host.here:
+        how = "ssh" if host.url.startswith("ssh:") else "TLS"
+        fix = [f"see that it answers over {how}: docker --host {host.url} version"]
+    elif not os.path.exists(path):
+        fix = ["apt-get install docker.io", "or name the engine's address as `host` in config"]
+    elif not os.access(path, os.W_OK):
+        fix = [
+            "let the service's user use it: usermod -aG docker USER, then log in anew",
+            "or use a rootless engine: its socket as `host` in config",
+        ]
+    else:
+        fix = ["start it: systemctl start docker"]
+    return ProviderUnavailable(
+        f"no Docker engine answers at {host.url}", why=[_short(problem)], fix=fix
+    )
+
+
+def _short(problem: Exception) -> str:
+    """The innermost cause in one line: requests wraps it thrice."""
+    inner: BaseException = problem
+    while inner.__context__ is not None and inner.__context__ is not inner:
+        inner = inner.__context__
+    return f"{type(inner).__name__}: {str(inner)[:300]}"
+
+
+def items(found: object) -> list[Json]:
+    """The objects of a list in an answer."""
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def part(found: Mapping[str, object], *names: str) -> Json:
+    """An object inside an answer; empty when it is not there."""
+    here: object = found
+    for name in names:
+        here = here.get(name) if isinstance(here, dict) else None
+    return here if isinstance(here, dict) else {}

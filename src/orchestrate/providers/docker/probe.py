@@ -1,0 +1,109 @@
+"""Whether an environment can be deployed to on its engine: what is there, what is missing."""
+
+import os
+
+from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.protocols import Finding
+from orchestrate.providers.docker.containers import Containers
+from orchestrate.providers.docker.engine import Json, client, told
+from orchestrate.providers.docker.host import Host
+from orchestrate.providers.docker.images import Images, has_registry
+from orchestrate.providers.docker.settings import Settings
+from orchestrate.providers.edge.front import bad
+from orchestrate.providers.processes.disk import free_bytes
+
+LOW_DISK = 1 << 30
+OLDEST = (1, 40)
+"""The API of Docker 19.03: the first with limits of processes, mounts and all else used here."""
+
+
+def findings(
+    settings: Settings, host: Host, containers: Containers, images: Images
+) -> list[Finding]:
+    """One finding for each thing looked at; only the first when no engine answers."""
+    try:
+        with told("it was not asked what it is"):
+            version: Json = client(host).version()
+            about: Json = client(host).info()
+        return [
+            _engine(host, version),
+            *_limits(settings, about),
+            *_disk(host, about),
+            *_networks(settings, containers),
+            _image(settings, images),
+            *_login(images),
+        ]
+    except OrchestrateError as problem:
+        return [bad("engine", problem)]
+
+
+def _engine(host: Host, version: Json) -> Finding:
+    text = f"Docker {version.get('Version')} at {host.url}, as uid {os.getuid()}"
+    spoken = tuple(int(n) for n in str(version.get("ApiVersion", "0.0")).split("."))
+    if version.get("Os") != "linux":
+        return Finding("engine", False, f"{text}, for {version.get('Os')}", "use a Linux engine")
+    if spoken < OLDEST:
+        return Finding("engine", False, f"{text} is too old", "install Docker 19.03 or newer")
+    return Finding("engine", True, text)
+
+
+def _limits(settings: Settings, about: Json) -> list[Finding]:
+    """A limit that the engine cannot keep is not a limit."""
+    limits = settings.limits
+    asked = {
+        "MemoryLimit": limits.memory is not None,
+        "CpuCfsQuota": limits.cpus is not None,
+        "PidsLimit": limits.pids is not None,
+    }
+    names = {"MemoryLimit": "memory", "CpuCfsQuota": "cpus", "PidsLimit": "pids"}
+    unable = [names[key] for key, wanted in asked.items() if wanted and about.get(key) is False]
+    if not unable:
+        return []
+    return [
+        Finding(
+            "limits",
+            False,
+            f"this engine cannot limit {', '.join(unable)}",
+            "turn the cgroup controllers on for it, or leave these out of config",
+        )
+    ]
+
+
+def _disk(host: Host, about: Json) -> list[Finding]:
+    root = str(about.get("DockerRootDir", ""))
+    if not host.here or not os.path.isdir(root):
+        return []
+    free = free_bytes(root)
+    text = f"{free >> 20} MiB are free for images and containers"
+    if free < LOW_DISK:
+        return [Finding("engine disk", False, text, "free some space: docker system df")]
+    return [Finding("engine disk", True, text)]
+
+
+def _networks(settings: Settings, containers: Containers) -> list[Finding]:
+    missing = containers.missing_networks(settings.networks)
+    return [
+        Finding("network", False, f"there is no network {name}", f"docker network create {name}")
+        for name in missing
+    ]
+
+
+def _image(settings: Settings, images: Images) -> Finding:
+    there = images.versions(settings.image)
+    if there:
+        return Finding("image", True, f"{len(there)} versions on the engine, the last: {there[-1]}")
+    repository = settings.image.rpartition(":")[0]
+    if has_registry(repository):
+        return Finding("image", True, f"its registry is asked for {repository}")
+    example = settings.image.replace("{version}", "1.0.0")
+    return Finding(
+        "image", False, f"the engine has no image {repository}", f"docker build --tag {example} ."
+    )
+
+
+def _login(images: Images) -> list[Finding]:
+    try:
+        login = images.login()
+    except OrchestrateError as problem:
+        return [bad("credentials", problem)]
+    return [Finding("credentials", True, f"logs in as {login['username']}")] if login else []

@@ -1,0 +1,246 @@
+"""The replicas of one environment's revisions: one container each, kept as many as are wanted."""
+
+import logging
+import threading
+from collections.abc import Collection, Iterator, Mapping
+
+from orchestrate.core.environment import HealthGate
+from orchestrate.core.errors import FencedOut, OrchestrateError, PortTaken
+from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Write
+from orchestrate.core.revision import Revision
+from orchestrate.providers.docker.containers import Containers
+from orchestrate.providers.docker.images import Images
+from orchestrate.providers.docker.record import Record, Wanted
+from orchestrate.providers.docker.seen import Container
+from orchestrate.providers.docker.settings import settings_of
+from orchestrate.providers.processes import ports
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+"""Ports tried for a replica, each of which another process may take first."""
+_STATES: Mapping[str, ReplicaState] = {
+    "created": "starting",
+    "running": "running",
+    "restarting": "exited",
+    "removing": "stopping",
+    "exited": "exited",
+    "dead": "exited",
+}
+_ending: set[str] = set()
+"""Containers that a thread of this process is stopping."""
+_lock = threading.Lock()
+
+
+class Running:
+    """The containers that are there, and the record of those that are wanted."""
+
+    def __init__(self, containers: Containers, images: Images, record: Record) -> None:
+        self.containers, self.images, self.record = containers, images, record
+
+    def start(self, revision: Revision, replicas: int, write: Write, held: Collection[int]) -> None:
+        """Have at least `replicas`. Ports in `held` are in the edge's document and stay."""
+        before = self._wanted(revision.key)
+        wanted = max(replicas, before)
+        self._wait_ended(revision, before)
+        self.record.put(revision, wanted)
+        self._bring_up(revision, wanted, write, held)
+
+    def shrink(self, key: str, replicas: int) -> None:
+        """Have at most `replicas`; the rest is asked to end, and ends by itself from then on."""
+        known = self.record.all().get(key)
+        if known is None:
+            return
+        self.record.put(known.revision, min(known.replicas, replicas))
+        self._end_spare(known.revision, min(known.replicas, replicas))
+
+    def ensure(self, held: Collection[int]) -> list[str]:
+        """Bring back what is wanted and gone, end what is not wanted. What had to be done."""
+        done = []
+        for key, wanted in self.record.all().items():
+            write = self._last_write(key)
+            done += self._bring_up(wanted.revision, wanted.replicas, write, held)
+            self._end_spare(wanted.revision, wanted.replicas)
+        return done
+
+    def observe(self) -> Iterator[RunningRevision]:
+        """Revisions that are wanted or have a container left that runs."""
+        there = self.containers.all()
+        # By the remote end too when the engine is elsewhere: ports of its machine, seen from here.
+        counted = ports.towards({container.port for container in there})
+        for key, wanted in self.record.all().items():
+            found = {c.number: c for c in there if c.key == key}
+            alive = {number for number, c in found.items() if c.alive}
+            numbers = sorted(alive | set(range(wanted.replicas)))
+            if numbers:
+                yield RunningRevision(
+                    revision=wanted.revision.ref,
+                    wanted=wanted.replicas,
+                    replicas=tuple(
+                        self._replica(n, found.get(n), wanted, counted) for n in numbers
+                    ),
+                )
+
+    def of(self, key: str) -> list[Container]:
+        """Containers of a revision, stopped ones too."""
+        return [c for c in self.containers.all() if c.key == key]
+
+    def addresses(self, key: str, most: int | None = None) -> tuple[str, ...]:
+        """Addresses of the first `most` replicas wanted; all of them with None."""
+        wanted = self._wanted(key)
+        limit = wanted if most is None else min(most, wanted)
+        return tuple(c.address for c in self.of(key) if c.number < limit)
+
+    def health(self, key: str) -> HealthGate:
+        """The gate a revision was started with."""
+        known = self.record.all().get(key)
+        return known.revision.health if known else HealthGate()
+
+    def newest_write(self) -> int:
+        """The newest write that made a container."""
+        return max((c.write for c in self.containers.all()), default=0)
+
+    def refuse_older(self, write: Write) -> None:
+        """Raises FencedOut when a container was made by a newer write."""
+        newest = max(self.containers.all(), key=lambda c: c.write, default=None)
+        if newest is None or write.number > newest.write:
+            return
+        if write.number < newest.write or write.key != newest.write_key:
+            raise FencedOut(
+                "a newer change of this environment was made already; this one was not",
+                why=[
+                    f"write {write.number} ({write.key}) came after"
+                    f" {newest.write} ({newest.write_key}), which made a container"
+                ],
+            )
+
+    def prune(self, keep: set[str], most: int) -> None:
+        """Forget the least recently used revisions beyond `most` that are not in `keep`: their
+        containers, logs, and images that were pulled and that nothing has any more."""
+        spare = [key for key in self.record.all() if key not in keep]
+        for key in spare[: max(0, len(spare) - most)]:
+            self.forget(key)
+
+    def forget(self, key: str) -> None:
+        """Remove all there is of a revision that does not run."""
+        known = self.record.all()[key]
+        for container in self.of(key):
+            self.containers.remove(container.id)
+        if not any(
+            other.revision.artifact == known.revision.artifact
+            for name, other in self.record.all().items()
+            if name != key
+        ):
+            self.images.forget(known.revision.artifact)
+        self.record.forget(key)
+
+    def _wanted(self, key: str) -> int:
+        known = self.record.all().get(key)
+        return known.replicas if known else 0
+
+    def _last_write(self, key: str) -> Write:
+        newest = max(self.of(key), key=lambda c: c.write, default=None)
+        return Write(newest.write, newest.write_key, "") if newest else Write(0, "ensure", "")
+
+    def _wait_ended(self, revision: Revision, beyond: int) -> None:
+        """What was asked to end must have, before it is started again."""
+        grace_s = settings_of(revision.config).grace_s
+        for container in self.of(revision.key):
+            if container.number >= beyond and container.alive:
+                self.containers.stop(container.id, grace_s)
+
+    def _bring_up(
+        self, revision: Revision, wanted: int, write: Write, held: Collection[int]
+    ) -> list[str]:
+        found = {c.number: c for c in self.of(revision.key)}
+        done = []
+        for number in range(wanted):
+            present = found.get(number)
+            if present is not None and present.alive:
+                continue
+            if present is not None and self._start_again(present, held):
+                done.append(f"replica {number} of {revision.version} started")
+                continue
+            self._make(revision, number, write)
+            done.append(f"replica {number} of {revision.version} made")
+        return done
+
+    def _start_again(self, present: Container, held: Collection[int]) -> bool:
+        """Start a container that has ended. Where its port was taken meanwhile, remove it, unless
+        the edge sends requests there: that port is not ours to move alone."""
+        try:
+            self.containers.start(present.id)
+        except PortTaken:
+            if present.port in held:
+                raise
+            self.containers.remove(present.id)
+            return False
+        return True
+
+    def _make(self, revision: Revision, number: int, write: Write) -> None:
+        settings = settings_of(revision.config)
+        image = self.images.ensure(revision.artifact)
+        avoid = self.containers.taken_ports()
+        for left in reversed(range(TRIES)):
+            port = ports.free_port(avoid)
+            avoid.add(port)
+            made = self.containers.create(revision, settings, image, number, port, write)
+            try:
+                self.containers.start(made)
+            except PortTaken:
+                self.containers.remove(made)
+                if left == 0:
+                    raise
+                continue
+            return
+
+    def _end_spare(self, revision: Revision, wanted: int) -> None:
+        grace_s = settings_of(revision.config).grace_s
+        for container in self.of(revision.key):
+            if container.number >= wanted and container.alive:
+                self._end(container, grace_s)
+
+    def _end(self, container: Container, grace_s: float) -> None:
+        """Ask it to end. The engine sees to the end of it, should this process not live so long."""
+        with _lock:
+            if container.id in _ending:
+                return
+            _ending.add(container.id)
+        threading.Thread(
+            target=self._stop, args=(container.id, grace_s), name="docker-stop", daemon=True
+        ).start()
+
+    def _stop(self, identity: str, grace_s: float) -> None:
+        try:
+            self.containers.stop(identity, grace_s)
+        except OrchestrateError as problem:
+            # Whoever waits for the end sees it still running, and it is tried again.
+            log.warning("container %s was not stopped: %s", identity[:12], problem.message)
+        finally:
+            with _lock:
+                _ending.discard(identity)
+
+    def _replica(
+        self,
+        number: int,
+        found: Container | None,
+        wanted: Wanted,
+        counted: Mapping[int, int] | None,
+    ) -> Replica:
+        seen = self.containers.look(found) if found is not None else None
+        if found is None or seen is None:
+            return Replica(number=number, state="starting")
+        state = _STATES.get(seen.state, "unknown")
+        if number >= wanted.replicas and state == "running":
+            state = "stopping"
+        return Replica(
+            number=number,
+            state=state,
+            address=found.address,
+            pid=seen.pid if self.containers.host.here else None,
+            started_at=seen.started_at,
+            restarts=seen.restarts,
+            exit_code=seen.exit_code,
+            connections=counted.get(found.port) if counted is not None else None,
+            reason=seen.reason,
+        )

@@ -1,0 +1,166 @@
+"""One Docker engine for the whole run: the one at DOCKER_HOST or the usual socket, else our own."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from tests.support.docker.rootfs import python_root
+from tests.support.processes import end
+from tests.support.real import need
+from tests.support.waiting import eventually
+
+COMMAND = "apt-get install docker.io, then start dockerd or be root"
+USUAL = "unix:///var/run/docker.sock"
+OURS = Path(f"/tmp/orchestrate-tests-docker-{os.geteuid()}")
+BASE = "orchestrate-tests/python"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that answers at `host`."""
+
+    host: str
+    api: docker.APIClient
+
+    def base(self) -> str:
+        """The image all others are built from: a Python, made once for each engine."""
+        name = f"{BASE}:{_tag()}"
+        try:
+            self.api.inspect_image(name)
+        except ImageNotFound:
+            repository, _, tag = name.partition(":")
+            self.api.import_image_from_data(python_root(), repository=repository, tag=tag)
+        return name
+
+    def build(self, name: str, files: dict[str, str], *lines: str) -> str:
+        """Build `name` from the base, with `files` in /app and further lines of a Dockerfile."""
+        recipe = "\n".join([f"FROM {self.base()}", "COPY . /app/", "WORKDIR /app", *lines])
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            # Not in the image: it is not copied from the context but read beside it.
+            for path, text in {**files, ".dockerignore": "Recipe\n", "Recipe": recipe}.items():
+                entry = tarfile.TarInfo(path)
+                data = text.encode()
+                entry.size, entry.mode = len(data), 0o644
+                tar.addfile(entry, io.BytesIO(data))
+        said = list(
+            self.api.build(
+                fileobj=io.BytesIO(context.getvalue()),
+                custom_context=True,
+                dockerfile="Recipe",
+                tag=name,
+                rm=True,
+                decode=True,
+            )
+        )
+        failed = [line["error"] for line in said if "error" in line]
+        assert not failed, failed
+        return str(self.api.inspect_image(name)["Id"])
+
+    def remove_images(self, prefix: str) -> None:
+        """Remove every image whose name begins so."""
+        for image in self.api.images():
+            for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]:
+                if name.startswith(prefix):
+                    self.api.remove_image(name, force=True)
+
+
+@cache
+def engine() -> Engine:
+    """The engine. Skips, or fails under --require-real, where there is none and none can be had."""
+    host = os.environ.get("DOCKER_HOST", USUAL)
+    found = _answering(host) or (_own() if os.geteuid() == 0 else None)
+    need(found is not None, "a Docker engine", COMMAND)
+    assert found is not None
+    return found
+
+
+def _answering(host: str) -> Engine | None:
+    try:
+        return Engine(host, docker.APIClient(base_url=host, version="auto", timeout=60))
+    except DockerException:
+        return None
+
+
+def _own() -> Engine | None:
+    """An engine of our own, shared by all test runs of this machine, ended by the last of them."""
+    program = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin")
+    if program is None:
+        return None
+    OURS.mkdir(mode=0o700, exist_ok=True)
+    host = f"unix://{OURS}/d.sock"
+    with _locked(fcntl.LOCK_EX):
+        found = _answering(host) or _start(program, host)
+        users = (OURS / "users").open("w")
+        fcntl.flock(users, fcntl.LOCK_SH)
+    atexit.register(_leave, users)
+    return found
+
+
+def _start(program: str, host: str) -> Engine:
+    arguments = [
+        program,
+        *("--host", host, "--data-root", f"{OURS}/data", "--exec-root", f"{OURS}/exec"),
+        *("--pidfile", f"{OURS}/pid"),
+    ]
+    # Not with a home in it: whatever is left of a test is found by that.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST_"))}
+    with (OURS / "log").open("wb") as log:
+        process = subprocess.Popen(
+            arguments,
+            cwd=OURS,
+            env=clean,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    def answering() -> Engine | None:
+        assert process.poll() is None, (
+            f"dockerd ended:\n{(OURS / 'log').read_text('utf-8')[-2000:]}"
+        )
+        return _answering(host)
+
+    return eventually(answering, within_s=60)
+
+
+def _leave(users: IO[str]) -> None:
+    """End the engine when nobody else uses it."""
+    with _locked(fcntl.LOCK_EX):
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        end(int((OURS / "pid").read_text(encoding="ascii")), grace_s=30)
+        shutil.rmtree(OURS / "data", ignore_errors=True)
+
+
+@contextmanager
+def _locked(how: int) -> Iterator[None]:
+    with (OURS / "lock").open("w") as lock:
+        fcntl.flock(lock, how)
+        yield
+
+
+def _tag() -> str:
+    """A new base when what is packed, or how, has changed."""
+    source = Path(__file__).with_name("rootfs.py").read_bytes()
+    return hashlib.sha256(source + sys.version.encode()).hexdigest()[:12]
