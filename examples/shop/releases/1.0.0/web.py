@@ -61,7 +61,7 @@ class Connection:
 
 
 def serve(version: str, routes: Routes) -> None:
-    """Answers on 127.0.0.1:$PORT (0: any free port, told in the log) until SIGTERM, then drains."""
+    """Answers on $HOST:$PORT (0: any free port, told in the log) until SIGTERM, then drains."""
     logging.basicConfig(
         level=os.environ.get("LOG_LEVEL", "info").upper(),
         format="%(asctime)s %(levelname)s %(message)s",
@@ -88,7 +88,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stop.set)
         listener = await asyncio.start_server(
-            self._converse, "127.0.0.1", port, limit=HEAD_LIMIT, backlog=512
+            self._converse, os.environ.get("HOST", "127.0.0.1"), port, limit=HEAD_LIMIT, backlog=512
         )
         where = "http://{}:{}".format(*listener.sockets[0].getsockname())
         log.info("shop %s listens on %s", self._version, where)

@@ -1,0 +1,166 @@
+"""Images are pinned by digest, pulled by it from a real registry, and never pruned too early."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrate.core.errors import (
+    ArtifactMissing,
+    ProviderUnavailable,
+    SecretMissing,
+    TemporaryError,
+)
+from orchestrate.core.revision import Revision
+from orchestrate.providers.processes.ports import free_port
+from tests.providers.docker.conftest import Make
+from tests.support.docker.app import Docker, image_of, in_container
+from tests.support.docker.registry import Registry
+from tests.support.local import APP
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.system
+
+
+def image(version: str) -> str:
+    source = APP.replace("{version}", version).replace("{failing}", "False")
+    return image_of(in_container(source))
+
+
+def pushed(make: Make, registry: Registry, *versions: str, **config: object) -> Docker:
+    """An environment whose image is at a registry, in these versions, and not on the engine."""
+    docker = make(config={"image": f"{registry.host}/shop:{{version}}", **config})
+    for version in versions:
+        registry.push(docker.engine, image(version), "shop", version)
+    return docker
+
+
+def stopped(docker: Docker, revision: Revision) -> None:
+    docker.provider.stop(revision.ref, docker.write())
+    eventually(lambda: not docker.provider.observe().replicas(revision.key))
+
+
+def test_a_tag_that_moves_does_not_move_what_was_pinned(docker: Docker) -> None:
+    pinned = docker.pinned("1.0.0")
+    docker.engine.api.tag(image("1.1.0"), docker.repository, "1.0.0")
+    assert docker.pinned("1.0.0").artifact.digest != pinned.artifact.digest
+    docker.up(pinned, 1)
+    docker.route((pinned, 100))
+    assert docker.ask().version == "1.0.0"
+
+
+def test_a_version_that_no_tag_can_be_is_missing(docker: Docker) -> None:
+    with pytest.raises(ArtifactMissing) as raised:
+        docker.provider.resolve("1.0.0+build")
+    assert "cannot be the tag" in raised.value.why[0]
+
+
+def test_pinning_at_a_registry_pulls_nothing(make_docker: Make, registry_here: Registry) -> None:
+    docker = make_docker(config={"image": f"{registry_here.host}/shop:{{version}}"})
+    digest = registry_here.push(docker.engine, image("1.0.0"), "shop", "1.0.0")
+    found = docker.provider.resolve("1.0.0")
+    assert (found.kind, found.digest) == ("image", digest)
+    assert docker.engine.api.images(name=f"{registry_here.host}/shop") == []
+
+
+def test_it_is_pulled_by_digest_though_the_tag_moved_since(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0")
+    pinned = docker.pinned("1.0.0")
+    registry_here.push(docker.engine, image("1.1.0"), "shop", "1.0.0")
+    docker.up(pinned, 1)
+    docker.route((pinned, 100))
+    assert docker.ask().version == "1.0.0"
+
+
+def test_a_version_the_registry_does_not_have_is_missing(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0")
+    with pytest.raises(ArtifactMissing, match=r"1\.0\.9"):
+        docker.provider.resolve("1.0.9")
+
+
+def test_a_registry_that_does_not_answer_is_worth_another_try(make_docker: Make) -> None:
+    docker = make_docker(config={"image": f"127.0.0.1:{free_port()}/shop:{{version}}"})
+    with pytest.raises(TemporaryError, match="does not answer"):
+        docker.provider.resolve("1.0.0")
+
+
+def test_credentials_come_from_the_variables_that_config_names(
+    make_docker: Make, locked_registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"username": "SHOP_REGISTRY_USER", "password": "SHOP_REGISTRY_PASSWORD"}
+    docker = pushed(make_docker, locked_registry, "1.0.0", credentials=names)
+    with pytest.raises(SecretMissing, match="SHOP_REGISTRY_USER and SHOP_REGISTRY_PASSWORD"):
+        docker.provider.resolve("1.0.0")
+    monkeypatch.setenv("SHOP_REGISTRY_USER", "shop")
+    monkeypatch.setenv("SHOP_REGISTRY_PASSWORD", "wrong")
+    with pytest.raises(ProviderUnavailable, match="refuses"):
+        docker.provider.resolve("1.0.0")
+    monkeypatch.setenv("SHOP_REGISTRY_PASSWORD", "pa55")
+    docker.up(docker.pinned("1.0.0"), 1)
+    assert "pa55" not in repr(docker.provider.containers.all())
+
+
+def test_a_registry_that_wants_a_login_says_so(
+    make_docker: Make, locked_registry: Registry
+) -> None:
+    docker = pushed(make_docker, locked_registry, "1.0.0")
+    with pytest.raises(ProviderUnavailable) as raised:
+        docker.provider.resolve("1.0.0")
+    assert any("credentials" in fix for fix in raised.value.fix)
+
+
+def test_pruning_keeps_what_is_kept_and_lets_go_of_the_rest(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0", "1.1.0", "1.2.0", keep=1)
+    old, kept, live = (docker.pinned(version) for version in ("1.0.0", "1.1.0", "1.2.0"))
+    for revision in (old, kept, live):
+        docker.up(revision, 1)
+    docker.route((live, 100))
+    for revision in (old, kept):
+        stopped(docker, revision)
+    docker.provider.scale(live.ref, 1, docker.write())
+    assert names(docker, registry_here) == {r.artifact.digest for r in (kept, live)}
+    assert not docker.provider.running.of(old.key)
+    # Without its registry too, what was kept can be brought back; what was not, cannot.
+    registry_here.end()
+    assert docker.provider.restorable(kept).ok
+    gone = docker.provider.restorable(old)
+    assert not gone.ok and "does not answer" in gone.lost[0]
+    docker.up(kept, 1)
+
+
+def test_an_image_that_was_built_here_is_never_pruned(make_docker: Make) -> None:
+    docker = make_docker(config={"keep": 0})
+    old, live = docker.release("1.0.0"), docker.release("1.1.0")
+    docker.up(old, 1)
+    docker.up(live, 1)
+    docker.route((live, 100))
+    stopped(docker, old)
+    docker.provider.scale(live.ref, 1, docker.write())
+    assert not docker.provider.running.of(old.key)
+    assert docker.provider.restorable(old).ok
+    assert docker.provider.resolve("1.0.0") == old.artifact
+
+
+def test_a_revision_whose_image_is_gone_everywhere_is_not_restorable(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0")
+    revision = docker.pinned("1.0.0")
+    assert docker.provider.restorable(revision).ok
+    registry_here.delete("shop", revision.artifact.digest)
+    found = docker.provider.restorable(revision)
+    assert not found.ok
+    assert "neither here nor at its registry" in found.lost[0]
+    with pytest.raises(ArtifactMissing):
+        docker.provider.start(revision, 1, docker.write())
+
+
+def names(docker: Docker, registry: Registry) -> set[str]:
+    """Digests of the registry's images that the engine has."""
+    found = docker.engine.api.images(name=f"{registry.host}/shop")
+    return {name.partition("@")[2] for image in found for name in image["RepoDigests"]}
