@@ -11,9 +11,10 @@ from orchestrate.core.environment import HealthGate
 from orchestrate.core.errors import ExitedAtOnce, FencedOut, PortTaken, ProviderUnavailable
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
+from orchestrate.providers.processes.ports import free_port
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker
-from tests.support.local import ask
+from tests.support.local import APP, ask
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -86,7 +87,7 @@ class TestCrash:
         revision, write = docker.pinned("1.0.0"), docker.write()
         provider = docker.provider
         made = provider.containers.create(
-            revision, provider.settings, revision.artifact.digest, 0, free(), write
+            revision, provider.settings, revision.artifact.digest, 0, free_port(), write
         )
         docker.another().start(revision, 2, write)
         docker.await_answering(revision, 2)
@@ -96,7 +97,7 @@ class TestCrash:
     def test_that_lost_the_answer_to_create_does_not_make_two(self, docker: Docker) -> None:
         revision, write = docker.pinned("1.0.0"), docker.write()
         provider = docker.provider
-        arguments = (revision, provider.settings, revision.artifact.digest, 0, free(), write)
+        arguments = (revision, provider.settings, revision.artifact.digest, 0, free_port(), write)
         assert provider.containers.create(*arguments) == provider.containers.create(*arguments)
         assert len(provider.running.of(revision.key)) == 1
 
@@ -110,14 +111,9 @@ class TestEnsure:
         done = docker.another().ensure()
         assert len(done) == 2
         docker.await_answering(revision, 3)
-        found = docker.provider.running.of(revision.key)
-        assert [
-            c.id == before.id for c, before in zip(found, (first, second, third), strict=True)
-        ] == [
-            False,
-            True,
-            True,
-        ]
+        ids = [container.id for container in docker.provider.running.of(revision.key)]
+        assert ids[0] != first.id
+        assert ids[1:] == [second.id, third.id]
         assert docker.provider.ensure() == []
 
     def test_the_engine_itself_starts_again_what_crashed(self, docker: Docker) -> None:
@@ -155,7 +151,7 @@ class TestConfinement:
     def test_limits_mounts_networks_and_variables_are_as_configured(
         self, make_docker: Make, tmp_path: Path
     ) -> None:
-        network = f"orc-{free()}"
+        network = f"orc-{free_port()}"
         (tmp_path / "shared").mkdir()
         docker = make_docker(
             variables={"COLOUR": "red", "LEVEL": "2"},
@@ -210,7 +206,7 @@ class TestConfinement:
 
 class TestReasons:
     def test_what_cannot_be_started_is_told_with_the_reason(self, make_docker: Make) -> None:
-        docker = make_docker(config={"command": ["/no/such/program"]})
+        docker = make_docker(config={"command": ["/no/such/program"], "init": False})
         revision = docker.release("1.0.0")
         with pytest.raises(ExitedAtOnce) as raised:
             docker.provider.start(revision, 1, docker.write())
@@ -220,8 +216,6 @@ class TestReasons:
         docker = make_docker()
         check = "import sys; print('no database'); sys.exit(1)"
         probe = f'HEALTHCHECK --interval=1s --retries=1 CMD ["python3", "-c", "{check}"]'
-        from tests.support.local import APP
-
         revision = docker.up(docker.release("1.0.0", APP, probe), 1)
 
         def reason() -> str | None:
@@ -282,9 +276,3 @@ class TestGrace:
         assert replica.state == "stopping"
         eventually(lambda: not docker.provider.observe().running)
         assert inspected(docker, revision)["State"]["ExitCode"] == 137
-
-
-def free() -> int:
-    from orchestrate.providers.processes.ports import free_port
-
-    return free_port()

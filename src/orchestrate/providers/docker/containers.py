@@ -77,6 +77,10 @@ class Containers:
             identity = str(made["Id"])
         except Conflict:
             identity = self._named(name)
+        except Absent as problem:
+            raise StepFailed(
+                f"a container of {revision.version} was not made", why=[str(problem)]
+            ) from problem
         self._join(identity, settings.networks[1:])
         return identity
 
@@ -85,6 +89,8 @@ class Containers:
         try:
             with told("a container was not started"):
                 client(self.host).start(identity)
+        except (Absent, Conflict) as problem:
+            raise StepFailed("a container was not started", why=[str(problem)]) from problem
         except StepFailed as problem:
             said = "; ".join(problem.why)
             if _PORT_TAKEN.search(said):

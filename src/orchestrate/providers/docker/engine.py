@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, object]
 TIMEOUT_S = 60
+OLDEST = "1.40"
+"""The API of Docker 19.03: the first with all that is used here."""
 _clients: dict[Host, APIClient] = {}
 _lock = threading.Lock()
 
@@ -88,27 +91,50 @@ def _refused(what: str, problem: APIError) -> Exception:
 
 def _connected(host: Host) -> APIClient:
     try:
-        from docker import APIClient
+        import requests
         from docker.errors import DockerException
-        from docker.tls import TLSConfig
     except ImportError as problem:
         raise ProviderUnavailable(
             "docker-py is not installed", why=[str(problem)], fix=["pip install docker"]
         ) from problem
-    import requests
-
-    secured: TLSConfig | bool = False
     try:
-        if host.tls is not None:
-            secured = TLSConfig(
-                client_cert=(host.tls.cert, host.tls.key), ca_cert=host.tls.ca, verify=True
-            )
-        # The engine's own ssh, not paramiko: it knows the user's keys, agent and known_hosts.
-        return APIClient(
-            base_url=host.url, version="auto", timeout=TIMEOUT_S, tls=secured, use_ssh_client=True
-        )
+        _knock(host)
+        spoken = str(_made(host, OLDEST).version(api_version=False)["ApiVersion"])
+        return _made(host, spoken)
     except (DockerException, requests.RequestException, OSError) as problem:
         raise _unreachable(host, problem) from problem
+
+
+def _made(host: Host, version: str) -> APIClient:
+    from docker import APIClient
+    from docker.tls import TLSConfig
+
+    secured: TLSConfig | bool = False
+    if host.tls is not None:
+        secured = TLSConfig(
+            client_cert=(host.tls.cert, host.tls.key), ca_cert=host.tls.ca, verify=True
+        )
+    through_ssh = host.url.startswith("ssh:")
+    made = APIClient(
+        base_url="http://engine:80" if through_ssh else host.url,
+        version=version,
+        timeout=TIMEOUT_S,
+        tls=secured,
+    )
+    # Or REQUESTS_CA_BUNDLE would replace the authority we were given, and HTTP_PROXY be asked.
+    made.trust_env = False
+    if through_ssh:
+        from orchestrate.providers.docker.ssh import SshAdapter
+
+        made.mount("http://", SshAdapter(host.url, TIMEOUT_S))
+    return made
+
+
+def _knock(host: Host) -> None:
+    """Raises OSError when nobody is at a socket of this machine: docker-py would lose its own."""
+    if host.here:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.connect(host.url.removeprefix("unix://"))
 
 
 def _unreachable(host: Host, problem: Exception) -> OrchestrateError:

@@ -5,7 +5,7 @@ import os
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
 from orchestrate.providers.docker.containers import Containers
-from orchestrate.providers.docker.engine import Json, client, told
+from orchestrate.providers.docker.engine import OLDEST, Json, client, told
 from orchestrate.providers.docker.host import Host
 from orchestrate.providers.docker.images import Images, has_registry
 from orchestrate.providers.docker.settings import Settings
@@ -13,8 +13,6 @@ from orchestrate.providers.edge.front import bad
 from orchestrate.providers.processes.disk import free_bytes
 
 LOW_DISK = 1 << 30
-OLDEST = (1, 40)
-"""The API of Docker 19.03: the first with limits of processes, mounts and all else used here."""
 
 
 def findings(
@@ -39,12 +37,15 @@ def findings(
 
 def _engine(host: Host, version: Json) -> Finding:
     text = f"Docker {version.get('Version')} at {host.url}, as uid {os.getuid()}"
-    spoken = tuple(int(n) for n in str(version.get("ApiVersion", "0.0")).split("."))
     if version.get("Os") != "linux":
         return Finding("engine", False, f"{text}, for {version.get('Os')}", "use a Linux engine")
-    if spoken < OLDEST:
+    if _numbers(str(version.get("ApiVersion"))) < _numbers(OLDEST):
         return Finding("engine", False, f"{text} is too old", "install Docker 19.03 or newer")
     return Finding("engine", True, text)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _limits(settings: Settings, about: Json) -> list[Finding]:
