@@ -13,6 +13,7 @@ from orchestrate.providers.edge.front import bad
 from orchestrate.providers.processes.disk import free_bytes
 
 LOW_DISK = 1 << 30
+UNUSABLE = "provider_unavailable"
 
 
 def findings(
@@ -38,9 +39,13 @@ def findings(
 def _engine(host: Host, version: Json) -> Finding:
     text = f"Docker {version.get('Version')} at {host.url}, as uid {os.getuid()}"
     if version.get("Os") != "linux":
-        return Finding("engine", False, f"{text}, for {version.get('Os')}", "use a Linux engine")
+        return Finding(
+            "engine", False, f"{text}, for {version.get('Os')}", "use a Linux engine", UNUSABLE
+        )
     if _numbers(str(version.get("ApiVersion"))) < _numbers(OLDEST):
-        return Finding("engine", False, f"{text} is too old", "install Docker 19.03 or newer")
+        return Finding(
+            "engine", False, f"{text} is too old", "install Docker 19.03 or newer", UNUSABLE
+        )
     return Finding("engine", True, text)
 
 
@@ -66,6 +71,7 @@ def _limits(settings: Settings, about: Json) -> list[Finding]:
             False,
             f"this engine cannot limit {', '.join(unable)}",
             "turn the cgroup controllers on for it, or leave these out of config",
+            UNUSABLE,
         )
     ]
 
@@ -77,14 +83,22 @@ def _disk(host: Host, about: Json) -> list[Finding]:
     free = free_bytes(root)
     text = f"{free >> 20} MiB are free for images and containers"
     if free < LOW_DISK:
-        return [Finding("engine disk", False, text, "free some space: docker system df")]
+        return [
+            Finding("engine disk", False, text, "free some space: docker system df", "disk_full")
+        ]
     return [Finding("engine disk", True, text)]
 
 
 def _networks(settings: Settings, containers: Containers) -> list[Finding]:
     missing = containers.missing_networks(settings.networks)
     return [
-        Finding("network", False, f"there is no network {name}", f"docker network create {name}")
+        Finding(
+            "network",
+            False,
+            f"there is no network {name}",
+            f"docker network create {name}",
+            "provider_config_invalid",
+        )
         for name in missing
     ]
 
@@ -98,7 +112,11 @@ def _image(settings: Settings, images: Images) -> Finding:
         return Finding("image", True, f"its registry is asked for {repository}")
     example = settings.image.replace("{version}", "1.0.0")
     return Finding(
-        "image", False, f"the engine has no image {repository}", f"docker build --tag {example} ."
+        "image",
+        False,
+        f"the engine has no image {repository}",
+        f"docker build --tag {example} .",
+        "artifact_missing",
     )
 
 

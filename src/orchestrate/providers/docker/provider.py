@@ -129,23 +129,21 @@ class DockerProvider:
 
         For the service's watch loop. Nothing is done while a write is under way.
         """
-        with self.fence.spare() as alone:
-            if not alone:
+        with self.fence.unless_busy() as free:
+            if not free:
                 return []
             done = self.running.ensure(self.front.held_ports())
-        if self.front.present().shares or any(w.replicas for w in self.record.all().values()):
-            self.edge.ensure()
-        return done
+            if self.front.present().shares or any(w.replicas for w in self.record.all().values()):
+                self.edge.ensure()
+            return done
 
     def dismantle(self) -> None:
-        """Stop and remove every container of this environment, whatever the number of the last
-        write, and take it from the edge; returns when they are gone."""
-        self.edge.forget(self.slug)
-        for container in self.containers.all():
-            if container.alive:
-                self.containers.stop(container.id, self.settings.grace_s)
-        for key in list(self.record.all()):
-            self.running.forget(key)
+        """Take this environment from the edge, and stop and remove every container of it, logs and
+        pulled images too, whatever the number of the last write; returns when they are gone. For
+        an environment that is deleted."""
+        with self.fence.passed(Write(self.observe().write + 1, "dismantle", "")):
+            self.edge.forget(self.slug)
+            self.running.remove_all(self.settings.grace_s)
 
     def _prune(self) -> None:
         """Forget revisions beyond `keep` that neither run, nor are wanted, nor have traffic."""

@@ -134,6 +134,22 @@ class Running:
             self.images.forget(known.revision.artifact)
         self.record.forget(key)
 
+    def remove_all(self, grace_s: float) -> None:
+        """Stop what runs, all at once, and forget every revision."""
+        alive = [container for container in self.containers.all() if container.alive]
+        enders = [
+            threading.Thread(target=self._stop, args=(container.id, grace_s), daemon=True)
+            for container in alive
+        ]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+        for key in list(self.record.all()):
+            self.forget(key)
+        for container in self.containers.all():
+            self.containers.remove(container.id)
+
     def _wanted(self, key: str) -> int:
         known = self.record.all().get(key)
         return known.replicas if known else 0

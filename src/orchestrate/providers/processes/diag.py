@@ -19,7 +19,8 @@ _PORT_AT = _HEADER.size + 4
 
 
 def ports() -> Iterator[tuple[int, int]]:
-    """The local and the remote port of every established connection. Raises OSError where it cannot be asked."""
+    """Local and remote port of every established connection. Raises OSError where that cannot be
+    asked."""
     for family in (socket.AF_INET, socket.AF_INET6):
         with socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _INET_DIAG
