@@ -19,8 +19,11 @@ from pathlib import Path
 from typing import IO
 
 import docker
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import ImageNotFound
 
+from orchestrate.core.errors import ProviderUnavailable
+from orchestrate.providers.docker.engine import client
+from orchestrate.providers.docker.host import Host
 from tests.support.docker.rootfs import python_root
 from tests.support.processes import end
 from tests.support.real import need
@@ -29,6 +32,7 @@ from tests.support.waiting import eventually
 COMMAND = "apt-get install docker.io, then start dockerd or be root"
 USUAL = "unix:///var/run/docker.sock"
 OURS = Path(f"/tmp/orchestrate-tests-docker-{os.geteuid()}")
+_started: list[subprocess.Popen[bytes]] = []
 BASE = "orchestrate-tests/python"
 
 
@@ -94,8 +98,8 @@ def engine() -> Engine:
 
 def _answering(host: str) -> Engine | None:
     try:
-        return Engine(host, docker.APIClient(base_url=host, version="auto", timeout=60))
-    except DockerException:
+        return Engine(host, client(Host(host)))
+    except ProviderUnavailable:
         return None
 
 
@@ -132,6 +136,7 @@ def _start(program: str, host: str) -> Engine:
             stderr=log,
             start_new_session=True,
         )
+    _started.append(process)
 
     def answering() -> Engine | None:
         assert process.poll() is None, (
