@@ -21,8 +21,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.system
 
 
-def image(version: str) -> str:
-    source = APP.replace("{version}", version).replace("{failing}", "False")
+def image(version: str, text: str = APP) -> str:
+    source = text.replace("{version}", version).replace("{failing}", "False")
     return image_of(in_container(source))
 
 
@@ -135,7 +135,10 @@ def test_pruning_keeps_what_is_kept_and_lets_go_of_the_rest(
 
 def test_an_image_that_was_built_here_is_never_pruned(make_docker: Make) -> None:
     docker = make_docker(config={"keep": 0})
-    old, live = docker.release("1.0.0"), docker.release("1.1.0")
+    # The one name it has is the repository's own, so that the engine would let it go.
+    text = f"{APP}# {docker.repository}\n"
+    old, live = docker.release("1.0.0", text), docker.release("1.1.0")
+    docker.engine.remove_images(image("1.0.0", text))
     docker.up(old, 1)
     docker.up(live, 1)
     docker.route((live, 100))
