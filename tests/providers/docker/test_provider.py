@@ -251,6 +251,15 @@ class TestReasons:
             docker.another().observe()
         docker.config = {}
 
+    def test_a_tag_that_is_gone_keeps_nobody_from_going_back(self, make_docker: Make) -> None:
+        docker = make_docker()
+        (bad,) = [finding for finding in docker.provider.probe() if not finding.ok]
+        assert (bad.name, bad.code) == ("image", "artifact_missing")
+        revision = docker.live("1.0.0", 1)
+        docker.engine.remove_images(f"{docker.repository}:")
+        assert [finding for finding in docker.provider.probe() if not finding.ok] == []
+        assert docker.provider.restorable(revision).ok
+
     def test_logs_have_the_time_of_each_line(self, docker: Docker) -> None:
         revision = docker.up(docker.pinned("1.0.0"), 1)
         (line,) = docker.provider.logs(revision.ref, 5)

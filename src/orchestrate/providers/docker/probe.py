@@ -10,16 +10,15 @@ from orchestrate.providers.docker.host import Host
 from orchestrate.providers.docker.images import Images, has_registry
 from orchestrate.providers.docker.settings import Settings
 from orchestrate.providers.edge.front import bad
-from orchestrate.providers.processes.disk import free_bytes
 
-LOW_DISK = 1 << 30
 UNUSABLE = "provider_unavailable"
 
 
 def findings(
-    settings: Settings, host: Host, containers: Containers, images: Images
+    settings: Settings, host: Host, containers: Containers, images: Images, deployed: bool
 ) -> list[Finding]:
-    """One finding for each thing looked at; only the first when no engine answers."""
+    """One finding for each thing looked at; only the first when no engine answers. `deployed`:
+    there are revisions to go back to, which a missing tag does not keep from it."""
     try:
         with told("it was not asked what it is"):
             version: Json = client(host).version()
@@ -27,9 +26,8 @@ def findings(
         return [
             _engine(host, version),
             *_limits(settings, about),
-            *_disk(host, about),
             *_networks(settings, containers),
-            _image(settings, images),
+            _image(settings, images, deployed),
             *_login(images),
         ]
     except OrchestrateError as problem:
@@ -76,19 +74,6 @@ def _limits(settings: Settings, about: Json) -> list[Finding]:
     ]
 
 
-def _disk(host: Host, about: Json) -> list[Finding]:
-    root = str(about.get("DockerRootDir", ""))
-    if not host.here or not os.path.isdir(root):
-        return []
-    free = free_bytes(root)
-    text = f"{free >> 20} MiB are free for images and containers"
-    if free < LOW_DISK:
-        return [
-            Finding("engine disk", False, text, "free some space: docker system df", "disk_full")
-        ]
-    return [Finding("engine disk", True, text)]
-
-
 def _networks(settings: Settings, containers: Containers) -> list[Finding]:
     missing = containers.missing_networks(settings.networks)
     return [
@@ -103,13 +88,16 @@ def _networks(settings: Settings, containers: Containers) -> list[Finding]:
     ]
 
 
-def _image(settings: Settings, images: Images) -> Finding:
+def _image(settings: Settings, images: Images, deployed: bool) -> Finding:
     there = images.versions(settings.image)
     if there:
         return Finding("image", True, f"{len(there)} versions on the engine, the last: {there[-1]}")
     repository = settings.image.rpartition(":")[0]
     if has_registry(repository):
         return Finding("image", True, f"its registry is asked for {repository}")
+    if deployed:
+        text = f"no tag of {repository} on the engine; what was deployed is kept by its id"
+        return Finding("image", True, text)
     example = settings.image.replace("{version}", "1.0.0")
     return Finding(
         "image",

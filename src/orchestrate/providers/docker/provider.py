@@ -60,8 +60,11 @@ class DockerProvider:
         return self.settings.replicas
 
     def probe(self) -> list[Finding]:
-        on_engine = probe.findings(self.settings, self.host, self.containers, self.images)
-        return [*on_engine, *self.front.findings()]
+        deployed = os.path.exists(self.record.path)
+        return [
+            *probe.findings(self.settings, self.host, self.containers, self.images, deployed),
+            *self.front.findings(),
+        ]
 
     def resolve(self, version: str) -> Artifact:
         return self.images.pin(self.settings.image, version)
