@@ -48,6 +48,22 @@ class AnalysePolicy(Model):
     """Requests the new revision must have answered; fewer is no data, and holds."""
     max_error_ratio: float = Field(default=0.05, gt=0, le=1)
     """Share of failed (5xx) answers above which the release is refused."""
+    alpha: float = Field(default=0.05, gt=0, le=0.2)
+    """Chance that a release as good as the old one is ever refused; looks cost nothing."""
+    margin: float = Field(default=2.0, gt=1, le=100)
+    """Odds of an error, times the old one's, from which a release is never proven to be good."""
+    negligible: float = Field(default=0.005, gt=0, le=1)
+    """Share of failed answers that is good enough whatever the old one's is."""
+    latency_quantile: float | None = Field(default=None, gt=0, lt=1)
+    """Compare the share of answers slower than this quantile of the old one's; None: do not."""
+    warm_up_s: float = Field(default=0.0, ge=0, le=86400)
+    """Time at the start of each weight that is not compared."""
+    bucket_s: float | None = Field(default=None, ge=0.5, le=600)
+    """Length of what counts as one observation; None: a fifth of the window, at most 10 s."""
+    horizon_s: float | None = Field(default=None, gt=0, le=604800)
+    """Promote only with proof, and give up after so long at a weight; None: after the window."""
+    at_horizon: Literal["rollback", "hold"] = "rollback"
+    """Without a verdict at the horizon: put back what was live, or hold for a person."""
 
 
 class Strategy(Model):

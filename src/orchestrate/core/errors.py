@@ -223,6 +223,12 @@ class NotNow(Refused):
     code = "not_now"
 
 
+class VerdictOutOfReach(Refused):
+    """At today's traffic the analysis cannot come to a verdict before its horizon."""
+
+    code = "verdict_out_of_reach"
+
+
 class DiskFull(Refused):
     code = "disk_full"
     status = 507
@@ -255,6 +261,12 @@ class Unhealthy(StepFailed):
 
 class AnalysisAbort(StepFailed):
     code = "analysis_abort"
+
+
+class NoVerdict(StepFailed):
+    """The analysis reached its horizon without proof for or against the release."""
+
+    code = "no_verdict"
 
 
 class VerificationFailed(StepFailed):

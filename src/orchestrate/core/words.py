@@ -72,6 +72,7 @@ ENDED = frozenset(
 
 _BECAUSE: Mapping[str, str] = {
     "analysis_abort": "was refused",
+    "no_verdict": "got no verdict in time",
     "unhealthy": "did not become healthy",
     "exited": "ended before it was healthy",
     "verification_failed": "did not pass verification",

@@ -160,13 +160,15 @@ class WorldlyHands:
 
 def _say(look: Look, memory: Json) -> Json:
     clock = {name: memory[name] for name in ("watched", "last") if name in memory}
-    answer = {
+    answer: dict[str, object] = {
         "done": look.done,
         "text": look.text,
         "memory": look.memory | clock | {"again": look.again_s},
         "data": look.data,
         "again_s": look.again_s,
     }
+    if look.error is not None:
+        answer["error"] = look.error.as_dict()
     return TypeAdapter(Json).validate_python(answer)
 
 

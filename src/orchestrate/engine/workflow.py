@@ -79,6 +79,7 @@ class Run:
         self._paused = False
         self._before: Json | None = None
         """Requests before the first change; None while they have not been counted."""
+        self._evidence: Json = {}  # what analysis has seen so far, carried from weight to weight
 
     def carry_out(self, undo_only: bool = False) -> str:
         """Do all steps, or undo what was begun. Returns the phase it ended in."""
@@ -171,23 +172,27 @@ class Run:
 
     def _wait(self, position: int, step: Step, heeding: bool) -> tuple[str, Json]:
         """Look until the step is done; between looks heed messages and the deadline."""
-        memory: Json = {}
+        memory: Json = {"evidence": self._evidence} if isinstance(step, Analyse) else {}
         said = ""
         unanswered = 0
         while True:
             answer = self._look(step, memory)
             error = _error_in(answer)
+            text, data = str(answer.get("text")), _object(answer.get("data"))
             if isinstance(error, NoDataError | TemporaryError):
                 # Neither pass nor fail: it is asked again, until the deadline.
                 unanswered += 1
                 if not heeding and unanswered >= MOST_UNANSWERED:
                     raise error
-                answer = {"done": False, "text": error.message, "data": {}, "memory": memory}
+                text, data = error.message, {}
+                answer = {"done": False, "memory": memory}
                 answer["again_s"] = error.retry_after_s or 1.0
             elif error is not None:
+                if data:
+                    self._record("note", _noter(self._seq, position, text, data))
                 raise error
-            text = str(answer["text"])
-            data = answer["data"] if isinstance(answer["data"], dict) else {}
+            if isinstance(step, Analyse):
+                self._evidence = _object(_object(answer["memory"]).get("evidence"))
             if answer["done"]:
                 return text, data
             if self._promoted and isinstance(step, Analyse | Bake):
@@ -196,7 +201,7 @@ class Run:
             if text != said:
                 said = text
                 self._record("note", _noter(self._seq, position, text, data))
-            memory = answer["memory"] if isinstance(answer["memory"], dict) else {}
+            memory = _object(answer["memory"])
             again = answer["again_s"]
             pause = float(again) if isinstance(again, int | float) else 0.5
             if heeding:
@@ -322,6 +327,10 @@ class Run:
 
 def _noter(seq: int, position: int, text: str, data: Json) -> Callable[[Session], None]:
     return lambda session: journal.note(session, seq, position, text, data)
+
+
+def _object(value: JsonValue) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _error_in(answer: Json) -> OrchestrateError | None:

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Literal
 
 from orchestrate.core.config.nodes import Items, Scalar, Table
 from orchestrate.core.config.scalars import Unclear, kind_of, value_of
@@ -9,7 +10,19 @@ from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy, StrategyName
 
 STRATEGY_KEYS = ("type", "steps", "analyse", "batch", "bake", "keep_old", "drain")
-ANALYSE_KEYS = ("window", "min_requests", "max_error_ratio")
+ANALYSE_KEYS = (
+    "window",
+    "min_requests",
+    "max_error_ratio",
+    "alpha",
+    "margin",
+    "negligible",
+    "latency_quantile",
+    "warm_up",
+    "bucket",
+    "horizon",
+    "at_horizon",
+)
 HEALTH_KEYS = (
     "path",
     "expect_status",
@@ -19,6 +32,7 @@ HEALTH_KEYS = (
     "start_timeout",
     "version_header",
 )
+_AtHorizon = Literal["rollback", "hold"]
 _NAMES = tuple(each.value for each in StrategyName)
 _DAY_S = 86400.0
 _MOST = 1_000_000_000
@@ -76,7 +90,39 @@ def _analyse(settings: Section) -> AnalysePolicy:
         window_s=policy.duration("window", usual.window_s, _DAY_S, zero=True),
         min_requests=policy.whole("min_requests", usual.min_requests, 0, _MOST),
         max_error_ratio=policy.ratio("max_error_ratio", usual.max_error_ratio),
+        alpha=policy.above("alpha", usual.alpha, 0, 0.2, "such as 0.05"),
+        margin=policy.above("margin", usual.margin, 1, 100, "such as 2"),
+        negligible=policy.ratio("negligible", usual.negligible),
+        latency_quantile=_quantile(policy),
+        warm_up_s=policy.duration("warm_up", usual.warm_up_s, _DAY_S, zero=True),
+        bucket_s=_bucket(policy),
+        horizon_s=policy.duration("horizon", usual.horizon_s, 7 * _DAY_S),
+        at_horizon=_at_horizon(policy, usual.at_horizon),
     )
+
+
+def _at_horizon(policy: Section, usual: _AtHorizon) -> _AtHorizon:
+    if "at_horizon" not in policy.entries:
+        return usual
+    return "hold" if policy.choice("at_horizon", ("rollback", "hold")) == "hold" else "rollback"
+
+
+def _quantile(policy: Section) -> float | None:
+    if "latency_quantile" not in policy.entries:
+        return None
+    found = policy.ratio("latency_quantile", 0.5)
+    if found < 1:
+        return found
+    policy.wrong("latency_quantile", "is 1", "write a share below 1, such as 0.95")
+    return None
+
+
+def _bucket(policy: Section) -> float | None:
+    found = policy.duration("bucket", None, 600)
+    if found is None or found >= 0.5:
+        return found
+    policy.wrong("bucket", f"is {found:g}s", "write at least 500ms")
+    return None
 
 
 def _steps(settings: Section, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -122,7 +122,20 @@ class Section:
         self.wrong(key, f"is {value}", right)
         return default
 
-    def duration(self, key: str, default: float, high: float, *, zero: bool = False) -> float:
+    def above(self, key: str, default: float, low: float, high: float, such: str) -> float:
+        """A number above `low`, at most `high`; `such` is an example for the message."""
+        right = f"write a number above {low:g} and at most {high:g}, {such}"
+        value = self._number(key, right)
+        if value is None:
+            return default
+        if low < value <= high:
+            return float(value)
+        self.wrong(key, f"is {value}", right)
+        return default
+
+    def duration(
+        self, key: str, default: Default, high: float, *, zero: bool = False
+    ) -> float | Default:
         """Seconds of a duration, at most `high`; 0 only where `zero`."""
         most = f"at most {spoken(high)}"
         scalar = self._scalar(key, right := f"write a duration such as 500ms, 30s or 10m, {most}")

@@ -1,32 +1,53 @@
 """Watch a new revision under traffic: analysis at a weight, and baking at full traffic."""
 
-from collections.abc import Mapping
+from pydantic import JsonValue, TypeAdapter
 
-from pydantic import JsonValue
-
-from orchestrate.core.analysis import Counts, Verdict, judge
+from orchestrate.core.analysis.collect import (
+    Evidence,
+    Seen,
+    Triple,
+    bucket_length,
+    frozen,
+    next_step,
+    seen,
+    unseen,
+)
+from orchestrate.core.analysis.verdict import Verdict, judge
 from orchestrate.core.environment import AnalysePolicy
-from orchestrate.core.errors import AnalysisAbort, Unhealthy
+from orchestrate.core.errors import (
+    AnalysisAbort,
+    NoDataError,
+    NoVerdict,
+    OrchestrateError,
+    TemporaryError,
+    Unhealthy,
+)
 from orchestrate.core.protocols import RequestCounts
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.engine.executors.health import MOST_RESTARTS
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
+ENOUGH_FOR_A_QUANTILE = 100
+"""Answers of the old revision before its quantile is taken."""
+Json = dict[str, JsonValue]
+
 
 def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
-    """Done at a promote verdict. Raises AnalysisAbort, or Unhealthy when replicas keep ending."""
+    """Done at a promote verdict. Ends with AnalysisAbort or NoVerdict; raises Unhealthy when
+    replicas keep ending."""
     assert isinstance(step, Analyse)
     _refuse_crashing(scene, step.revision, memory)
-    verdict, kept = _verdict(scene, memory, step.revision, step.baseline, step.policy)
-    if verdict.outcome == "abort":
-        raise _aborted(scene, step.revision, step.baseline, verdict)
+    begun = _evidence(memory)
+    evidence = _look(begun if "begun" in memory else next_step(begun), scene, step)
+    verdict = judge(evidence, step.policy, evidence.watched_s)
     return Look(
         verdict.outcome == "promote",
         f"{verdict.outcome}: {verdict.reason}",
-        memory=kept,
-        data={"verdict": _document(verdict)},
-        again_s=_pace(step.policy.window_s),
+        memory=_kept(scene, memory, step.revision, evidence),
+        data={"verdict": _document(verdict, evidence, step.policy)},
+        again_s=bucket_length(step.policy) / 2,
+        error=_error(scene, step, verdict),
     )
 
 
@@ -34,31 +55,72 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when the time is over. Raises as `analyse` does."""
     assert isinstance(step, Bake)
     _refuse_crashing(scene, step.revision, memory)
-    policy = step.policy.model_copy(update={"window_s": step.for_s, "min_requests": 0})
-    verdict, kept = _verdict(scene, memory, step.revision, step.baseline, policy)
-    if verdict.outcome == "abort":
-        raise _aborted(scene, step.revision, step.baseline, verdict)
+    # At full traffic there is nothing to compare with: the limit alone is held.
+    update = {"window_s": step.for_s, "min_requests": 0, "horizon_s": None, "bucket_s": None}
+    policy = step.policy.model_copy(update=update)
+    evidence = _look(_evidence(memory), scene, step)
+    verdict = judge(evidence, policy, elapsed(memory))
     left = max(step.for_s - elapsed(memory), 0.0)
     done = verdict.outcome == "promote"
+    again_s = bucket_length(policy) / 2
     text = f"failed {verdict.new}" if done else f"about {left:.0f}s to go"
-    return Look(done, text, memory=kept, again_s=min(_pace(step.for_s), max(left, 0.05)))
+    if verdict.state in ("no_data", "suspicious"):
+        text = verdict.reason
+    return Look(
+        done,
+        text,
+        memory=_kept(scene, memory, step.revision, evidence),
+        again_s=min(again_s, left) if left else again_s,
+        error=_error(scene, step, verdict),
+    )
 
 
-def _verdict(
-    scene: Scene, memory: Memory, revision: Ref, baseline: Ref | None, policy: AnalysePolicy
-) -> tuple[Verdict, dict[str, JsonValue]]:
-    """The verdict on what was counted since the first look, and what to remember."""
-    counts = scene.provider.requests()
-    start = memory.get("start")
-    begun: Mapping[str, JsonValue] = start if isinstance(start, dict) else _snapshot(counts)
-    new = _now(counts, revision).minus(_then(begun, revision))
-    old = _now(counts, baseline).minus(_then(begun, baseline)) if baseline else Counts(0, 0)
-    verdict = judge(new, old, policy, elapsed(memory))
-    kept: dict[str, JsonValue] = {
-        "start": dict(begun),
+def _look(evidence: Evidence, scene: Scene, step: Analyse | Bake) -> Evidence:
+    """The evidence with what the counters say now. That they cannot be read is not the release's
+    fault."""
+    try:
+        counts = scene.provider.requests()
+    except (NoDataError, TemporaryError):
+        return unseen(evidence)
+    new = counts.get(step.revision.key, RequestCounts())
+    old = counts.get(step.baseline.key, RequestCounts()) if step.baseline else RequestCounts()
+    quantile = step.policy.latency_quantile
+    if quantile is not None and evidence.slow_over_s is None:
+        bound = _bound(old, quantile)
+        evidence = evidence if bound is None else frozen(evidence, bound)
+    now = Seen(at=scene.clock(), new=_triple(new, evidence), old=_triple(old, evidence))
+    return seen(evidence, now, step.policy)
+
+
+def _triple(counts: RequestCounts, evidence: Evidence) -> Triple:
+    bound = evidence.slow_over_s
+    if bound is None or not counts.latency_buckets:
+        return (counts.total, counts.failed, 0)
+    all_of_them = max(counts.latency_buckets.values())
+    slow = all_of_them - counts.latency_buckets.get(bound, all_of_them)
+    return (counts.total, counts.failed, min(slow, counts.total))
+
+
+def _bound(old: RequestCounts, quantile: float) -> float | None:
+    """The least bound of the baseline's histogram that holds `quantile` of its answers."""
+    total = max(old.latency_buckets.values(), default=0)
+    if total < ENOUGH_FOR_A_QUANTILE:
+        return None
+    bounds = sorted(old.latency_buckets.items())
+    found = next(bound for bound, count in bounds if count >= quantile * total)
+    return found if found != float("inf") else None
+
+
+def _evidence(memory: Memory) -> Evidence:
+    return Evidence.model_validate(memory.get("evidence") or {})
+
+
+def _kept(scene: Scene, memory: Memory, revision: Ref, evidence: Evidence) -> Json:
+    return {
+        "begun": True,
+        "evidence": TypeAdapter(Json).validate_python(evidence.model_dump(mode="json")),
         "restarts": memory.get("restarts", _restarts(scene, revision)),
     }
-    return verdict, kept
 
 
 def _refuse_crashing(scene: Scene, revision: Ref, memory: Memory) -> None:
@@ -76,48 +138,56 @@ def _refuse_crashing(scene: Scene, revision: Ref, memory: Memory) -> None:
         )
 
 
-def _aborted(scene: Scene, new: Ref, old: Ref | None, verdict: Verdict) -> Exception:
+def _error(scene: Scene, step: Analyse | Bake, verdict: Verdict) -> OrchestrateError | None:
+    """What the verdict ends the deployment with, if anything."""
+    if verdict.outcome == "abort":
+        return _ended(AnalysisAbort, "abort", scene, step, verdict)
+    if verdict.state == "inconclusive" and step.policy.at_horizon == "rollback":
+        return _ended(NoVerdict, "no verdict", scene, step, verdict)
+    return None
+
+
+def _ended(
+    kind: type[AnalysisAbort] | type[NoVerdict],
+    word: str,
+    scene: Scene,
+    step: Analyse | Bake,
+    verdict: Verdict,
+) -> OrchestrateError:
+    new, old = step.revision, step.baseline
     reason = f"{new.version} {verdict.reason}"
     if old is not None and verdict.old.total:
-        reason += f"; {old.version} failed {verdict.old}"
-    error = failed(AnalysisAbort, f"analysis says abort: {reason}", scene, new, why=[])
-    error.details = {"verdict": "abort", "failed": verdict.new.failed, "total": verdict.new.total}
+        reason += f"; {old.version} failed {verdict.old} at this weight"
+    error = failed(kind, f"analysis says {word}: {reason}", scene, new, why=[])
+    error.details = {
+        "verdict": verdict.outcome,
+        "state": verdict.state,
+        "failed": verdict.new.failed,
+        "total": verdict.new.total,
+    }
     return error
 
 
-def _document(verdict: Verdict) -> dict[str, JsonValue]:
+def _document(verdict: Verdict, evidence: Evidence, policy: AnalysePolicy) -> Json:
+    """The verdict as it is recorded, with the counts it can be computed again from."""
+    first = verdict.readings[0][0] if verdict.readings else "errors"
     return {
         "outcome": verdict.outcome,
-        "metric": "errors",
+        "metric": first,
         "new": {"failed": verdict.new.failed, "total": verdict.new.total},
         "old": {"failed": verdict.old.failed, "total": verdict.old.total},
         "limit_ratio": verdict.limit_ratio,
         "reason": verdict.reason,
+        "state": verdict.state,
+        "watched_s": round(evidence.watched_s, 3),
+        "window_s": policy.window_s,
+        "horizon_s": policy.horizon_s,
+        "evidence": TypeAdapter(JsonValue).validate_python(
+            evidence.model_dump(mode="json", exclude={"last", "part"})
+        ),
+        "policy": TypeAdapter(JsonValue).validate_python(policy.model_dump(mode="json")),
     }
 
 
 def _restarts(scene: Scene, revision: Ref) -> int:
     return sum(r.restarts for r in scene.provider.observe().replicas(revision.key))
-
-
-def _snapshot(counts: Mapping[str, RequestCounts]) -> dict[str, JsonValue]:
-    return {key: [c.failed, c.total] for key, c in counts.items()}
-
-
-def _now(counts: Mapping[str, RequestCounts], revision: Ref) -> Counts:
-    found = counts.get(revision.key)
-    return Counts(found.failed, found.total) if found else Counts(0, 0)
-
-
-def _then(begun: Mapping[str, JsonValue], revision: Ref) -> Counts:
-    found = begun.get(revision.key)
-    if isinstance(found, list) and len(found) == 2:
-        failed_then, total_then = found
-        if isinstance(failed_then, int) and isinstance(total_then, int):
-            return Counts(failed_then, total_then)
-    return Counts(0, 0)
-
-
-def _pace(window_s: float) -> float:
-    """Often enough to stop soon, seldom enough not to fill the journal."""
-    return min(max(window_s / 30, 0.25), 5.0)

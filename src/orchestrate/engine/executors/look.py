@@ -44,6 +44,8 @@ class Look:
     """Recorded with the deployment: `verdict`."""
     again_s: float = 0.5
     """When to look next."""
+    error: OrchestrateError | None = None
+    """The step has failed, with this; what it recorded is kept."""
 
 
 def watched(memory: Memory, now: float) -> dict[str, JsonValue]:

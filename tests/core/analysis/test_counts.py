@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrate.core.analysis import MIN_FAILURES, Counts, judge
+from orchestrate.core.analysis.collect import Evidence
+from orchestrate.core.analysis.counts import Counts
+from orchestrate.core.analysis.verdict import MIN_FAILURES, Verdict, judge
 from orchestrate.core.environment import AnalysePolicy
 
 pytestmark = pytest.mark.unit
 
 POLICY = AnalysePolicy(window_s=60, min_requests=20, max_error_ratio=0.05)
 OLD = Counts(0, 1000)
+
+
+def verdict_on(failed: int, total: int, elapsed_s: float) -> Verdict:
+    """On counts alone, before there is a bucket."""
+    evidence = Evidence(new=(total, failed, 0), old=(OLD.total, OLD.failed, 0))
+    return judge(evidence, POLICY, elapsed_s)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +30,8 @@ OLD = Counts(0, 1000)
         (0, 19, 60, "hold"),
         (0, 0, 600, "hold"),
         (50, 1000, 60, "promote"),  # at the limit, not over it
-        (51, 1000, 1, "abort"),  # at once, not at the end of the window
+        (51, 1000, 60, "hold"),  # over it, which may be an accident
+        (100, 1000, 1, "abort"),  # at once, not at the end of the window
         (MIN_FAILURES, MIN_FAILURES, 0, "abort"),
         (MIN_FAILURES - 1, MIN_FAILURES - 1, 0, "hold"),
         (MIN_FAILURES - 1, 20, 60, "promote"),  # a ratio over a handful says nothing
@@ -31,18 +40,18 @@ OLD = Counts(0, 1000)
 def test_a_verdict_is_by_counts_and_time(
     failed: int, total: int, elapsed_s: float, outcome: str
 ) -> None:
-    verdict = judge(Counts(failed, total), OLD, POLICY, elapsed_s)
+    verdict = verdict_on(failed, total, elapsed_s)
     assert verdict.outcome == outcome
     assert (verdict.new, verdict.old) == (Counts(failed, total), OLD)
 
 
 def test_no_data_is_said_as_such() -> None:
-    verdict = judge(Counts(0, 3), OLD, POLICY, 61)
+    verdict = verdict_on(0, 3, 61)
     assert verdict.reason == "no data: answered 3 of at least 20 requests"
 
 
 def test_an_abort_says_the_counts_behind_it() -> None:
-    verdict = judge(Counts(12, 100), OLD, POLICY, 5)
+    verdict = verdict_on(12, 100, 5)
     assert verdict.reason == "failed 12.00% of 100, over the limit of 5%"
 
 

@@ -1,0 +1,147 @@
+"""From counters that are looked at now and then to buckets: the state that the journal keeps.
+
+Looks may come at any time. What came late is counted when it is seen; a counter that went back
+began again; a span in which nobody looked for long is no bucket, because nobody knows what was
+served in it.
+"""
+
+from orchestrate.core.analysis.counts import Bucket, Counts, Sample
+from orchestrate.core.environment import AnalysePolicy, Model
+
+Triple = tuple[int, int, int]
+"""Total, failed, slow."""
+Nine = tuple[int, int, int, int, int, int, int, int, int]
+"""A bucket: the new revision, and the old one's halves."""
+NOTHING: Triple = (0, 0, 0)
+LONGEST_BUCKET_S = 10.0
+SHORTEST_BUCKET_S = 0.5
+GAP_BUCKETS = 2
+GAP_S = 5.0
+"""Nobody looked for longer than both: a gap."""
+
+
+class Seen(Model):
+    """Both revisions' counters at a moment, in seconds since the epoch."""
+
+    at: float
+    new: Triple
+    old: Triple
+
+
+class Part(Model):
+    """The bucket under way."""
+
+    seconds: float = 0.0
+    new: Triple = NOTHING
+    first: Triple = NOTHING
+    second: Triple = NOTHING
+
+
+class Evidence(Model):
+    """All that was seen of a canary. Equal evidence gives an equal verdict, whoever asks."""
+
+    buckets: tuple[Nine, ...] = ()
+    starts: tuple[int, ...] = ()
+    """Numbers of the buckets with which a step of more traffic began."""
+    slow_over_s: float | None = None
+    """Answers that took longer are slow: a quantile of the baseline's, frozen when first known."""
+    watched_s: float = 0.0
+    """Time in this step between looks that found something to count."""
+    new: Triple = NOTHING
+    """In this step."""
+    old: Triple = NOTHING
+    blind: bool = False
+    """The last look found no counters."""
+    last: Seen | None = None
+    part: Part = Part()
+
+    def counted(self) -> tuple[Bucket, ...]:
+        """The buckets."""
+        return tuple(
+            Bucket(Sample(*b[0:3]), Sample(*b[3:6]), Sample(*b[6:9])) for b in self.buckets
+        )
+
+    @property
+    def failed_new(self) -> Counts:
+        return Counts(self.new[1], self.new[0])
+
+    @property
+    def failed_old(self) -> Counts:
+        return Counts(self.old[1], self.old[0])
+
+
+def bucket_length(policy: AnalysePolicy) -> float:
+    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten."""
+    if policy.bucket_s is not None:
+        return policy.bucket_s
+    return min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
+
+
+def next_step(evidence: Evidence) -> Evidence:
+    """The evidence as a step of more traffic begins: kept, with what is under way dropped."""
+    starts = evidence.starts
+    if evidence.buckets and evidence.starts[-1:] != (len(evidence.buckets),):
+        starts = (*starts, len(evidence.buckets))
+    return Evidence(buckets=evidence.buckets, starts=starts, slow_over_s=evidence.slow_over_s)
+
+
+def frozen(evidence: Evidence, slow_over_s: float) -> Evidence:
+    """With the boundary between quick and slow; what was counted without it is dropped."""
+    return evidence.model_copy(update={"slow_over_s": slow_over_s, "last": None, "part": Part()})
+
+
+def unseen(evidence: Evidence) -> Evidence:
+    """After a look that found no counters. That is neither good nor bad of the release."""
+    return evidence.model_copy(update={"blind": True})
+
+
+def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
+    """With what was counted since the last look."""
+    before, length = evidence.last, bucket_length(policy)
+    if before is None or now.at <= before.at:
+        return evidence.model_copy(update={"last": before or now, "blind": False})
+    span = now.at - before.at
+    new, old = _added(now.new, before.new), _added(now.old, before.old)
+    update: dict[str, object] = {
+        "last": now,
+        "blind": False,
+        "new": _sum(evidence.new, new),
+        "old": _sum(evidence.old, old),
+    }
+    if span > max(GAP_BUCKETS * length, GAP_S):
+        update["part"] = Part()
+        return evidence.model_copy(update=update)
+    update["watched_s"] = evidence.watched_s + span
+    if evidence.watched_s >= policy.warm_up_s:
+        update |= _into_bucket(evidence, span, new, old, length)
+    return evidence.model_copy(update=update)
+
+
+def _into_bucket(
+    evidence: Evidence, span: float, new: Triple, old: Triple, length: float
+) -> dict[str, object]:
+    part = evidence.part
+    first = part.seconds < length / 2 - span / 4
+    part = Part(
+        seconds=part.seconds + span,
+        new=_sum(part.new, new),
+        first=_sum(part.first, old) if first else part.first,
+        second=part.second if first else _sum(part.second, old),
+    )
+    if part.seconds < length - span / 4:
+        return {"part": part}
+    # Which half comes first changes from bucket to bucket, so that a drift is no difference.
+    a, b = part.first, part.second
+    if len(evidence.buckets) % 2:
+        a, b = b, a
+    bucket: Nine = (*part.new, *a, *b)
+    return {"part": Part(), "buckets": (*evidence.buckets, bucket)}
+
+
+def _added(now: Triple, before: Triple) -> Triple:
+    found = Sample(*now).minus(Sample(*before))
+    return (found.total, found.failed, found.slow)
+
+
+def _sum(one: Triple, other: Triple) -> Triple:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])

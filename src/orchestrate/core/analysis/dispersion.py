@@ -1,0 +1,47 @@
+"""Whether errors come one by one or in bursts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrate.core.analysis.counts import Counts
+
+MOST = 1.5
+"""Ratio of the variance seen to that of independent requests up to which they pass as such."""
+FEWEST = 3
+"""Buckets with errors before anything is said."""
+
+
+@dataclass
+class Dispersion:
+    """Pearson's chi-squared per degree of freedom, buckets against one common odds ratio."""
+
+    pairs: list[tuple[Counts, Counts]] = field(default_factory=list)
+    _for: float = 0.0
+    _against: float = 0.0
+
+    def add(self, one: Counts, other: Counts) -> None:
+        """Take a bucket; one without errors, or with nothing else, says nothing."""
+        bad, total = one.failed + other.failed, one.total + other.total
+        if not 0 < bad < total or not one.total or not other.total:
+            return
+        self.pairs.append((one, other))
+        self._for += one.failed * (other.total - other.failed) / total
+        self._against += other.failed * (one.total - one.failed) / total
+
+    def ratio(self) -> float | None:
+        """About 1 for independent requests, above for bursts. None before FEWEST buckets."""
+        if len(self.pairs) < FEWEST:
+            return None
+        # Mantel and Haenszel's common odds ratio: a release that is worse is not a burst.
+        odds = (self._for + 0.5) / (self._against + 0.5)
+        return _chi_squared(self.pairs, odds) / (len(self.pairs) - 1)
+
+
+def _chi_squared(pairs: Sequence[tuple[Counts, Counts]], odds: float) -> float:
+    found = 0.0
+    for one, other in pairs:
+        bad, total = one.failed + other.failed, one.total + other.total
+        share = odds * one.total / (odds * one.total + other.total)
+        variance = bad * share * (1 - share) * (total - bad) / (total - 1)
+        found += (one.failed - bad * share) ** 2 / variance
+    return found
