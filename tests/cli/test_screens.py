@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrate.cli.render import changes, checks, deployment, environment, overview, plan
+from orchestrate.cli.render import analysis, changes, checks, deployment, environment, overview, plan
 from orchestrate.cli.render.error import error_lines
 from orchestrate.cli.render.paint import Paint, cells, cut
 from tests.support import documents as docs
@@ -85,6 +85,7 @@ CASES: dict[str, tuple[Any, Draw]] = {
         docs.HISTORY,
         lambda d, p: overview.history(d, p, NOW, environment=None, limit=5),
     ),
+    "analysis": (docs.ANALYSIS, analysis.analysis),
     "validation": (docs.VALIDATION, checks.validation),
     "ready": (docs.READY, checks.validation),
     "doctor": (docs.DOCTOR, checks.doctor),

@@ -20,6 +20,7 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "get_deployment": ("deploy", "status"),
     "follow_deployment": ("deploy", "status"),
     "list_deployments": ("deploy", "history"),
+    "get_analysis": ("deploy", "analysis"),
     "get_logs": ("deploy", "logs"),
     "control_deployment": ("deploy", "cancel"),
     "rollback": ("deploy", "rollback"),

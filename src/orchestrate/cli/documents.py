@@ -49,6 +49,45 @@ class Verdict(TypedDict):
     old: Counts
     limit_ratio: float
     reason: str
+    state: str | None
+    watched_s: float | None
+    horizon_s: float | None
+
+
+class AnalysisPoint(TypedDict):
+    bucket: int
+    difference: float | None
+    lower: float | None
+    upper: float | None
+
+
+class Metric(TypedDict):
+    metric: str
+    new: Counts
+    old: Counts
+    buckets: int
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    evidence: float
+    refused_from: float
+    proof: float
+    dispersion: float | None
+    baseline_agrees: bool
+    points: list[AnalysisPoint]
+
+
+class Analysis(TypedDict):
+    deployment_id: str
+    from_version: str | None
+    to_version: str
+    verdict: Verdict
+    alpha: float
+    margin: float
+    slow_over_s: float | None
+    metrics: list[Metric]
+    svg: str | None
+    summary: str
 
 
 class Requests(TypedDict):
@@ -148,6 +187,19 @@ class RollbackTarget(TypedDict):
     lost: list[str]
 
 
+class Rise(TypedDict):
+    times: float
+    after_s: float | None
+
+
+class Expected(TypedDict):
+    percent: int
+    sees: list[Rise]
+    promote_s: float | None
+    horizon_s: float | None
+    problem: str | None
+
+
 class Plan(TypedDict):
     digest: str
     app: str
@@ -165,6 +217,7 @@ class Plan(TypedDict):
     needs_confirmation: bool
     needs_approval: bool
     at_least_s: float
+    analysis: Expected | None
     expires_at: str
     summary: str
     next: list[str]

@@ -226,6 +226,13 @@ COMMANDS = (
         argument="ID?",
     ),
     Command(
+        ("deploy", "analysis"),
+        "What the canary analysis saw, and how sure it is",
+        f"{_READS}:analysis",
+        (ENV, Option("--svg", "Write the picture to this file", "text", metavar="FILE")),
+        argument="ID?",
+    ),
+    Command(
         ("deploy", "logs"),
         "What the application wrote",
         f"{_READS}:logs",

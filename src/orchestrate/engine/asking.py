@@ -15,6 +15,7 @@ from orchestrate.core.errors import (
     UnknownEnvironment,
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
+from orchestrate.engine.expecting import refuse_in_vain
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments, revisions
@@ -44,7 +45,7 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, EnvironmentBusy (unless it may wait).
+    Raises NothingToDo, SecretMissing, VerdictOutOfReach, EnvironmentBusy (unless it may wait).
     """
     _refuse_empty(draft)
     _refuse_secrets(draft)
@@ -57,6 +58,7 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
             return same, False
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
+            refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
 

@@ -7,6 +7,7 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 from typing import Any
 
 from orchestrate.tools import (
+    analysis,
     deployments,
     documents,
     environments,
@@ -127,6 +128,16 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         arguments=deployments.ListDeployments,
         document=documents.DeploymentList,
         rest=("GET", "/api/deployments"),
+        toolset="read",
+        hints=READ,
+    ),
+    Operation(
+        name="get_analysis",
+        title="Show an analysis",
+        run=analysis.get_analysis,
+        arguments=analysis.GetAnalysis,
+        document=documents.AnalysisDocument,
+        rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
     ),

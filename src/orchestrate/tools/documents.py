@@ -96,6 +96,85 @@ class VerdictDocument(Document):
     old: Counts
     limit_ratio: float
     reason: str
+    state: str | None = None
+    """Why so: watching, no_data, suspicious, baseline (it disagrees with itself), inconclusive,
+    refused, clean (nothing speaks against it), proven."""
+    watched_s: float | None = None
+    window_s: float | None = None
+    horizon_s: float | None = None
+
+
+class PointDocument(Document):
+    """A metric after so many buckets."""
+
+    bucket: int
+    difference: float | None
+    """New share less old share; above 0 the new one is worse."""
+    lower: float | None
+    upper: float | None
+    evidence: float
+
+
+class MetricDocument(Document):
+    metric: str
+    """`errors`, or `latency`: answers slower than a frozen quantile of the old one's."""
+    new: Counts
+    old: Counts
+    buckets: int
+    alpha: float
+    """This metric's part of the chance of a false alarm."""
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    """Bounds that hold at every look together."""
+    evidence: float
+    """Of harm: an e-value, refused from `refused_from` on while requests fail one by one."""
+    refused_from: float
+    proof: float
+    """That it is not worse than the margin: an e-value."""
+    dispersion: float | None
+    baseline_agrees: bool
+    refused_by: str | None
+    """`sequence` or `evidence`."""
+    proven: bool
+    points: list[PointDocument]
+
+
+class AnalysisDocument(Document):
+    schema_: Literal["orchestrate.analysis.v1"] = "orchestrate.analysis.v1"
+    deployment_id: str
+    app: str
+    environment: str
+    from_version: str | None
+    to_version: str
+    verdict: VerdictDocument
+    alpha: float
+    margin: float
+    slow_over_s: float | None
+    metrics: list[MetricDocument]
+    svg: str | None
+    summary: str
+    next: list[str]
+
+
+class Rise(Document):
+    times: float
+    after_s: float | None
+    """Null: never."""
+
+
+class ExpectedDocument(Document):
+    """How soon a canary's analysis can come to a verdict at today's traffic."""
+
+    percent: int
+    """The weight it holds for: the first one analysed."""
+    sees: list[Rise]
+    """How soon so many times today's error rate is seen."""
+    promote_s: float | None
+    """How soon a release as good as the live one is promoted; null: never."""
+    horizon_s: float | None
+    problem: str | None
+    """Why there may be no verdict."""
 
 
 class Requests(Document):
@@ -230,6 +309,8 @@ class PlanDocument(Document):
     needs_approval: bool
     at_least_s: float
     """Shortest time the steps take by themselves: analysis windows, baking."""
+    analysis: ExpectedDocument | None
+    """Null for a plan without an analysis."""
     expires_at: Time
     summary: str
     next: list[str]

@@ -18,11 +18,13 @@ from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.engine.asking import describe
 from orchestrate.engine.checks import run
 from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.expecting import expected
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments, plans, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, PlanRow, RevisionRow
+from orchestrate.tools.analysis import expected_document
 from orchestrate.tools.documents import (
     CheckDocument,
     PlanChange,
@@ -167,6 +169,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         or bool(draft.restorable and draft.restorable.lost),
         needs_approval=row.requires_approval,
         at_least_s=sum(_takes(step) for step in plan.steps),
+        analysis=expected_document(found) if (found := expected(session, draft)) else None,
         expires_at=kept.expires_at,
         summary=summary,
         next=[] if not plan.steps else [f"start_deployment(plan={short(plan.digest)!r})"],

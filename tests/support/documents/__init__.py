@@ -3,6 +3,7 @@
 A test holds each to its model, so that none of them can be of a service that does not exist.
 """
 
+from tests.support.documents.analyses import ANALYSIS
 from tests.support.documents.answers import (
     CHANGES,
     DELETED,
@@ -39,6 +40,7 @@ from tests.support.documents.environments import (
 )
 
 __all__ = [
+    "ANALYSIS",
     "BUSY",
     "CHANGES",
     "CLAUDE",

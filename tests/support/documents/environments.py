@@ -43,6 +43,18 @@ PLAN: Doc = {
     "needs_confirmation": True,
     "needs_approval": False,
     "at_least_s": 1380.0,
+    "analysis": {
+        "percent": 10,
+        "sees": [
+            {"times": 2.0, "after_s": 1310.0},
+            {"times": 3.0, "after_s": 402.5},
+            {"times": 10.0, "after_s": 100.0},
+        ],
+        "promote_s": 1520.0,
+        "horizon_s": 1200.0,
+        "problem": "proof that a release is below 2 times today's error rate takes about 25 min "
+        "at today's traffic, and the horizon is 20 min",
+    },
     "expires_at": "2026-11-23T14:30:00Z",
     "summary": "plan 7c1e9a40b3f2: production 1.4.1 -> 1.4.2, canary",
     "next": ["start_deployment(plan='7c1e9a40b3f2')"],

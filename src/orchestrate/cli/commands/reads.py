@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, cast
 
 from orchestrate.cli.client import Answer, segment
 from orchestrate.cli.commands.which import deployment_meant, environment_to_read
+from orchestrate.cli.render import analysis as analyses
 from orchestrate.cli.render import checks, deployment, environment, overview
 from orchestrate.cli.render import plan as plans
 from orchestrate.cli.session import Given, Session
@@ -95,6 +96,24 @@ def validate(session: Session, given: Given) -> int:
     document = cast("documents.Validation", answer.document)
     session.answer(answer, checks.validation(document, session.paint))
     return 0 if document["ready"] else 1
+
+
+def analysis(session: Session, given: Given) -> int:
+    """The newest analysis of an environment, or that of a deployment; `--svg` writes a picture."""
+    name, file = given.text("argument"), given.text("svg")
+    query = {
+        "deployment": name,
+        "environment": None if name else environment_to_read(session, given),
+        "svg": "true" if file else None,
+    }
+    answer = session.client.get("/api/analysis", query)
+    document = cast("documents.Analysis", answer.document)
+    if file:
+        with open(file, "w", encoding="utf-8") as out:
+            out.write(document["svg"] or "")
+    quiet = [document["verdict"]["outcome"]] if session.wish.quiet else None
+    session.answer(answer, quiet or analyses.analysis(document, session.paint))
+    return 0
 
 
 def logs(session: Session, given: Given) -> int:

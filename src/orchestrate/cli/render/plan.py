@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from orchestrate.cli.render import steps as form
 from orchestrate.cli.render.deployment import digest
-from orchestrate.cli.render.paint import Paint, cells, clean, cut, fields, pad
+from orchestrate.cli.render.paint import Paint, cells, clean, cut, fields, pad, wrap
 from orchestrate.core import words
+from orchestrate.core.durations import spoken
 
 if TYPE_CHECKING:
     from orchestrate.cli.documents import Plan, PlanChange
@@ -42,10 +43,28 @@ def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
         lines.append(cut(f"  {number:>2} {title}", paint.width))
     if doc["at_least_s"]:
         lines.append(f"  at least {words.length(doc['at_least_s'])} of watching")
+    lines += _expected(doc, paint)
     lines += ["", "rollback", f"  {_rollback(doc)}"]
     lines += [f"  cannot be undone: {clean(lost)}" for lost in _lost(doc)]
     lines += ["", *fields(_needs(doc, paint, now), paint.width, indent=0)]
     return lines
+
+
+def _expected(doc: "Plan", paint: Paint) -> list[str]:
+    """What the analysis can see at today's traffic, and how soon."""
+    expected = doc["analysis"]
+    if expected is None:
+        return []
+    seen = [
+        f"{r['times']:g} times in {spoken(r['after_s'])}"
+        for r in expected["sees"]
+        if r["after_s"] is not None
+    ]
+    text = f"sees a rise of errors at {expected['percent']}%: {', '.join(seen)}" if seen else ""
+    said = [text] if text else []
+    if expected["problem"]:
+        said.append(expected["problem"])
+    return [f"  {line}" for each in said for line in wrap(each, paint.width - 2)]
 
 
 def deploy_command(doc: "Plan") -> str:

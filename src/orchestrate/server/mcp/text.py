@@ -4,11 +4,13 @@ from orchestrate.core import words
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import StepState
 from orchestrate.tools.documents import (
+    AnalysisDocument,
     DeploymentDocument,
     DeploymentList,
     Document,
     EnvironmentDocument,
     ErrorDocument,
+    ExpectedDocument,
     LogDocument,
     OverviewDocument,
     PlanDocument,
@@ -37,6 +39,8 @@ def lines(document: Document) -> list[str]:
             found = _history(document)
         case LogDocument():
             found = _log(document)
+        case AnalysisDocument():
+            found = _analysis(document)
         case _:
             raise TypeError(f"no words for {type(document).__name__}")
     following = [each for each in getattr(document, "next", []) if not _for_people(each)]
@@ -93,11 +97,19 @@ def _plan(document: PlanDocument) -> list[str]:
         found.append(f"way back: {back.version} ({back.revision}), {able}{lost}")
     if document.at_least_s:
         found.append(f"takes at least {words.took(document.at_least_s)}")
+    if document.analysis:
+        found += _expected(document.analysis)
     if document.needs_approval:
         found.append("needs an approval, which only a person can give")
     if document.needs_confirmation:
         found.append("needs a person's yes at the command line")
     return [*found, f"digest: {short(document.digest)}"]
+
+
+def _expected(expected: ExpectedDocument) -> list[str]:
+    seen = [f"{r.times:g} times in {words.took(r.after_s)}" for r in expected.sees if r.after_s]
+    found = [f"sees a rise of errors at {expected.percent}%: {', '.join(seen)}"] if seen else []
+    return [*found, *([f"analysis: {expected.problem}"] if expected.problem else [])]
 
 
 def _validation(document: ValidationDocument) -> list[str]:
@@ -158,6 +170,24 @@ def _log(document: LogDocument) -> list[str]:
     cut = "; older ones were left out" if document.truncated else ""
     found = [f"{number} of {document.version} in {document.environment}{shown}{cut}"]
     return found + kept[::-1]
+
+
+def _analysis(document: AnalysisDocument) -> list[str]:
+    found = [document.summary]
+    for metric in document.metrics:
+        new = words.share(metric.new.failed, metric.new.total)
+        old = words.share(metric.old.failed, metric.old.total)
+        found.append(f"{metric.metric}: {document.to_version} {new}, the old one {old}")
+        if metric.difference is not None:
+            bounds = (metric.lower, metric.upper)
+            known = [f"{100 * each:+.2f}" for each in bounds if each is not None]
+            sure = f", surely {' to '.join(known)}" if known else ", too few buckets for bounds"
+            found.append(f"difference: {100 * metric.difference:+.2f} points{sure}")
+        enough = f"refused from {metric.refused_from:g}"
+        found.append(f"evidence of harm {metric.evidence:.3g}, {enough}")
+        if not metric.baseline_agrees:
+            found.append("the old version disagrees with itself: not compared")
+    return found
 
 
 def _weights(percent: dict[str, int]) -> str:

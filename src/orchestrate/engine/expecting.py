@@ -1,0 +1,63 @@
+"""How soon the analysis of a plan can see anything, and refusing one that is in vain."""
+
+from orchestrate.core.analysis.counts import Counts
+from orchestrate.core.analysis.expect import Expected, Traffic, expect
+from orchestrate.core.deployment import Kind
+from orchestrate.core.errors import NoDataError, TemporaryError, VerdictOutOfReach
+from orchestrate.core.steps import Analyse
+from orchestrate.engine.planning import Draft
+from orchestrate.store import deployments
+from orchestrate.store.database import Session
+from orchestrate.store.tables import now
+
+
+def expected(session: Session, draft: Draft) -> Expected | None:
+    """What can be expected of the first analysis of a plan; None for a plan that has none."""
+    first = _first(draft)
+    if first is None:
+        return None
+    return expect(_traffic(session, draft), first.percent, first.policy)
+
+
+def refuse_in_vain(session: Session, draft: Draft) -> None:
+    """Raises VerdictOutOfReach when no release could be proven good before the horizon, and no
+    person is to be waited for."""
+    first, found = _first(draft), expected(session, draft)
+    if first is None or found is None or found.problem is None:
+        return
+    if first.policy.horizon_s is None or first.policy.at_horizon == "hold":
+        return
+    name = draft.row.name
+    raise VerdictOutOfReach(
+        f"the analysis in {name} could come to no verdict at {found.percent}% of the traffic",
+        why=[found.problem],
+        fix=[
+            "a longer horizon, a greater first step or a greater margin in orchestrate.yaml",
+            "or `at_horizon: hold` there, and a person promotes: orchestrate deploy promote",
+            f"or without a canary: orchestrate deploy --env {name} --version "
+            f"{draft.target.version} --strategy rolling",
+        ],
+    )
+
+
+def _first(draft: Draft) -> Analyse | None:
+    return next((step for step in draft.plan.steps if isinstance(step, Analyse)), None)
+
+
+def _traffic(session: Session, draft: Draft) -> Traffic | None:
+    """The live revision's traffic, averaged since it began to serve."""
+    live, deployment = draft.live, draft.row.live_deployment
+    if live is None or deployment is None:
+        return None
+    try:
+        counts = draft.site.provider.requests().get(live.key)
+    except (NoDataError, TemporaryError):
+        return None
+    brought = deployments.get(session, deployment)
+    # A revision that is back was counted the first time too.
+    back = brought.kind != Kind.DEPLOY.value or brought.taken_at is None
+    since = live.created_at if back else brought.taken_at
+    took_s = (now() - (since or live.created_at)).total_seconds()
+    if counts is None or counts.total == 0 or took_s <= 0:
+        return None
+    return Traffic(counts.total / took_s, Counts(counts.failed, counts.total))
