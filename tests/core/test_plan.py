@@ -19,7 +19,7 @@ from orchestrate.core.steps import Share, Stop
 pytestmark = pytest.mark.unit
 
 EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:82b3ca778be1722e7c03f76d7e811fad42eb9d12c255e264ad3c4ec41c42d9a7"
+PINNED = "sha256:6ef384d7045943c1e8296357cc972e1573021697b3fdecbf04bc9272f5611e4f"
 
 
 def environment(**settings: object) -> Environment:

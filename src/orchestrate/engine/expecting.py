@@ -10,6 +10,11 @@ from orchestrate.store import deployments
 from orchestrate.store.database import Session
 from orchestrate.store.tables import now
 
+FEWEST = 20
+"""Requests from which there is traffic at all: a few are our own questions."""
+LEAST_S = 60.0
+"""Time over which traffic is averaged, however short the revision has been serving."""
+
 
 def expected(session: Session, draft: Draft) -> Expected | None:
     """What can be expected of the first analysis of a plan; None for a plan that has none."""
@@ -58,6 +63,6 @@ def _traffic(session: Session, draft: Draft) -> Traffic | None:
     back = brought.kind != Kind.DEPLOY.value or brought.taken_at is None
     since = live.created_at if back else brought.taken_at
     took_s = (now() - (since or live.created_at)).total_seconds()
-    if counts is None or counts.total == 0 or took_s <= 0:
+    if counts is None or counts.total < FEWEST:
         return None
-    return Traffic(counts.total / took_s, Counts(counts.failed, counts.total))
+    return Traffic(counts.total / max(took_s, LEAST_S), Counts(counts.failed, counts.total))

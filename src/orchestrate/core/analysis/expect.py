@@ -43,7 +43,7 @@ class Expected:
 def expect(traffic: Traffic | None, percent: int, policy: AnalysePolicy) -> Expected:
     """What can be expected at a weight of `percent`; `traffic` is None when it is not known."""
     if traffic is None or traffic.per_second <= 0:
-        text = "no traffic was counted, so nothing could be seen of a release"
+        text = "hardly any traffic was counted, so nothing could be seen of a release"
         return Expected(
             percent, tuple((rise, None) for rise in RISES), None, policy.horizon_s, text
         )
