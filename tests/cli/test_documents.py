@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from orchestrate.cli import documents as read
 from orchestrate.tools import documents as written
+from orchestrate.tools.analysis_documents import AnalysisDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -25,7 +26,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
     read.Follow: written.FollowDocument,
-    read.Analysis: written.AnalysisDocument,
+    read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
@@ -40,7 +41,7 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.OverviewDocument, canned.OVERVIEW),
     (written.DeploymentList, canned.HISTORY),
     (written.ValidationDocument, canned.VALIDATION),
-    (written.AnalysisDocument, canned.ANALYSIS),
+    (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
     (written.ServiceDocument, canned.SERVICE),
     (written.DoctorDocument, canned.DOCTOR),

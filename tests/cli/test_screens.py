@@ -9,7 +9,15 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrate.cli.render import analysis, changes, checks, deployment, environment, overview, plan
+from orchestrate.cli.render import (
+    analysis,
+    changes,
+    checks,
+    deployment,
+    environment,
+    overview,
+    plan,
+)
 from orchestrate.cli.render.error import error_lines
 from orchestrate.cli.render.paint import Paint, cells, cut
 from tests.support import documents as docs

@@ -20,6 +20,7 @@ from orchestrate.tools import TOOLS
 from tests.support.real import need
 from tests.support.service import World
 from tests.support.service import world as a_world
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -71,6 +72,10 @@ def documents(world: World) -> dict[str, Json]:
     slow = world.small("slow", strategy={"type": "blue-green", "bake_s": 60})
     slow.deploy("1.0.0", strategy="recreate")
     baking = world.api.begin("slow", "1.1.0").id
+    quiet = world.small("quiet", strategy={"type": "canary", "steps": [20, 100]})
+    quiet.live("1.0.0")
+    held = world.api.begin("quiet", "1.1.0").id
+    eventually(lambda: world.api.get(held).verdict)
     another = {**site.settings, "name": "other", "url": None}
     calls: dict[str, tuple[str, str, Mapping[str, object] | None]] = {
         "get_overview": ("GET", "/api/overview", None),
@@ -82,6 +87,7 @@ def documents(world: World) -> dict[str, Json]:
         "get_deployment": ("GET", f"/api/deployments/{first['id']}", None),
         "follow_deployment": ("GET", f"/api/deployments/{first['id']}/follow?after=0", None),
         "list_deployments": ("GET", "/api/deployments?environment=job", None),
+        "get_analysis": ("GET", "/api/analysis?environment=quiet&svg=true", None),
         "get_logs": ("GET", "/api/logs?environment=job&tail=5", None),
         "control_deployment": ("POST", f"/api/deployments/{baking}/cancel", {"reason": "enough"}),
         "rollback": ("POST", "/api/environments/job/rollback", {"reason": "a drill"}),
@@ -95,6 +101,8 @@ def documents(world: World) -> dict[str, Json]:
         answer = ask(world, method, path, body)
         assert (answer.status, answer.kind) == (200, "application/json"), (name, answer)
         found[name] = answer.document
+    world.api.control(held, "cancel")
+    world.api.wait(held)
     world.api.wait(baking)
     world.api.wait(str(found["rollback"]["id"]))
     return found

@@ -54,9 +54,7 @@ def test_a_release_whose_errors_begin_at_half_the_traffic_is_rolled_back_by_itse
     switch = tmp_path / "broken"
     world.release("2.0.0")
     world.release("2.1.0", BREAKABLE)
-    site = world.small(
-        "late", strategy=canary([10, 50, 100]), variables={"BROKEN": str(switch)}
-    )
+    site = world.small("late", strategy=canary([10, 50, 100]), variables={"BROKEN": str(switch)})
     site.live("2.0.0")
     with Load.start(site.url, rate=RATE, path="/") as load:
         begun = site.begin("2.1.0")

@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrate.tools import (
     analysis,
+    analysis_documents,
     deployments,
     documents,
     environments,
@@ -136,7 +137,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         title="Show an analysis",
         run=analysis.get_analysis,
         arguments=analysis.GetAnalysis,
-        document=documents.AnalysisDocument,
+        document=analysis_documents.AnalysisDocument,
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,

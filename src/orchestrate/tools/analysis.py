@@ -13,15 +13,8 @@ from orchestrate.core.errors import InvalidInput, NotNow
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow
-from orchestrate.tools.documents import (
-    AnalysisDocument,
-    Counts,
-    ExpectedDocument,
-    MetricDocument,
-    PointDocument,
-    Rise,
-    VerdictDocument,
-)
+from orchestrate.tools.analysis_documents import AnalysisDocument, MetricDocument, PointDocument
+from orchestrate.tools.documents import Counts, ExpectedDocument, Rise, VerdictDocument
 from orchestrate.tools.operation import Arguments, Context
 
 MOST_POINTS = 120

@@ -66,12 +66,14 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     text = f"failed {verdict.new}" if done else f"about {left:.0f}s to go"
     if verdict.state in ("no_data", "suspicious"):
         text = verdict.reason
+    error = _error(scene, step, verdict)
     return Look(
         done,
         text,
         memory=_kept(scene, memory, step.revision, evidence),
+        data={"verdict": _document(verdict, evidence, policy)} if error else {},
         again_s=min(again_s, left) if left else again_s,
-        error=_error(scene, step, verdict),
+        error=error,
     )
 
 

@@ -3,8 +3,8 @@
 from orchestrate.core import words
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import StepState
+from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.documents import (
-    AnalysisDocument,
     DeploymentDocument,
     DeploymentList,
     Document,

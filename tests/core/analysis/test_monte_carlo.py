@@ -1,0 +1,56 @@
+"""The guarantees, by simulation with fixed seeds: a fast set; the full one is bench/analysis.py."""
+
+import math
+
+import pytest
+
+from orchestrate.core.analysis.readings import Design
+from tests.support.traffic import Scene, never_promoted, tally
+
+pytestmark = pytest.mark.unit
+
+ALPHA = 0.05
+DESIGN = Design(alpha=ALPHA, beta=0.05, negligible=0.005)
+HARM = never_promoted(DESIGN)
+HOURS = 60
+SAME = Scene()
+ALIKE = {
+    "one by one": SAME,
+    "drift": SAME.but(drift=0.7),
+    "weights": SAME.but(weights=(0.05, 0.25, 0.5)),
+    "bursts of 0.02": SAME.but(together=0.02),
+    "bursts of 0.05": SAME.but(together=0.05),
+    "equal": SAME.but(new=200.0, old=200.0, new_rate=0.002, old_rate=0.002),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_release_that_is_no_worse_is_hardly_ever_refused(name: str) -> None:
+    found = tally(ALIKE[name], HARM, HOURS, seed=1000)
+    assert found.aborts <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / HOURS)
+
+
+def test_three_times_the_errors_are_seen_soon() -> None:
+    found = tally(SAME.but(new_rate=0.03, drift=0.3), HARM, HOURS, seed=2000)
+    assert found.median <= 17
+    assert found.aborts >= 0.95
+
+
+def test_three_times_the_errors_are_seen_in_bursts_too() -> None:
+    found = tally(SAME.but(new_rate=0.03, drift=0.3, together=0.02), HARM, 240, seed=3000)
+    assert found.median <= 27
+
+
+def test_a_good_release_is_promoted_and_one_twice_as_bad_is_not() -> None:
+    busy = SAME.but(new=300.0, old=2700.0, minutes=30)
+    assert tally(busy, DESIGN, HOURS, seed=4000).promotions >= 0.9
+    worse = tally(busy.but(new_rate=0.02), DESIGN, HOURS, seed=5000)
+    assert worse.promotions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / HOURS)
+    assert worse.aborts > 0.9
+
+
+def test_looking_seldom_finds_the_same_later_and_never_more() -> None:
+    scene = SAME.but(new_rate=0.03)
+    each, fifth = (tally(scene, HARM, 20, every=every, seed=6000) for every in (1, 5))
+    assert len(fifth.aborted) == len(each.aborted)
+    assert all(0 <= late - soon < 5 for soon, late in zip(each.aborted, fifth.aborted, strict=True))
