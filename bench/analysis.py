@@ -78,8 +78,8 @@ def main() -> None:
     last_line(
         "analysis",
         hours=hours,
-        false_abort_max=round(worst, 4),
-        allowed=round(ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours), 4),
+        false_abort_max=f"{worst:.4f}",
+        allowed=f"{ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours):.4f}",
         power_3x_median_min=seen["3 times: slow drift"].median,
         power_3x_bursts_median_min=seen["3 times: slow drift, correlation 0.02"].median,
     )

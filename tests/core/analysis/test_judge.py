@@ -118,6 +118,17 @@ def test_a_baseline_that_disagrees_with_itself_proves_nothing() -> None:
     assert (found.outcome, found.state) == ("hold", "baseline")
 
 
+def test_a_baseline_that_disagrees_with_itself_is_not_compared_with() -> None:
+    policy = WINDOW.model_copy(update={"max_error_ratio": 0.5})
+    new = (100, 12, 0)
+    failing, quiet = (5.0, new, (900, 60, 0)), (5.0, new, (900, 0, 0))
+    found = verdict(policy, [failing, quiet, quiet, failing] * 10)
+    lower = found.readings[0][1].lower
+    assert lower is not None and lower > 0
+    assert (found.outcome, found.state) == ("promote", "clean")
+    assert "disagrees with itself" in found.reason
+
+
 def test_counters_that_cannot_be_read_are_nobody_s_fault() -> None:
     evidence = unseen(watched(WINDOW, steady(10)))
     found = judge(evidence, WINDOW, evidence.watched_s)

@@ -49,6 +49,11 @@ def test_a_good_release_is_promoted_and_one_twice_as_bad_is_not() -> None:
     assert worse.aborts > 0.9
 
 
+def test_twice_the_errors_in_bursts_are_not_promoted_in_a_lull() -> None:
+    found = tally(SAME.but(new_rate=0.02, together=0.05), DESIGN, 120, seed=7000)
+    assert found.promotions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 120)
+
+
 def test_looking_seldom_finds_the_same_later_and_never_more() -> None:
     scene = SAME.but(new_rate=0.03)
     each, fifth = (tally(scene, HARM, 20, every=every, seed=6000) for every in (1, 5))

@@ -114,7 +114,8 @@ def _promotes(traffic: Traffic, share: float, policy: AnalysePolicy) -> float:
     if base < policy.negligible:
         requests = (enough + math.log(3)) / _information(base, policy.negligible)
         proof = min(proof, requests / (traffic.per_second * share))
-    return max(least, policy.warm_up_s + MIXTURE * proof)
+    proof = max(MIXTURE * proof, FIRST * bucket_length(policy))
+    return max(least, policy.warm_up_s + proof)
 
 
 def _base(traffic: Traffic) -> float:

@@ -13,7 +13,7 @@ from orchestrate.core.analysis.evidence import (
     log_mean,
     log_ratios,
 )
-from orchestrate.core.analysis.sequence import Running
+from orchestrate.core.analysis.sequence import FIRST, Running
 
 FAST_PART = 0.05
 """Part of alpha spent on the fast abort; as much goes to the limit, the rest to the sequence."""
@@ -193,6 +193,9 @@ def _placebo(state: _State) -> bool:
 
 
 def _proven(state: _State, design: Design, safe: float, dispersion: float | None) -> bool:
+    # Fewer buckets cannot show bursts, and a lull between two would pass for a good release.
+    if state.n < FIRST:
+        return False
     enough = -math.log(design.beta)
     negligible = (
         design.negligible is not None
