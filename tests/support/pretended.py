@@ -98,6 +98,8 @@ class Watch:
         found = look(self.step, self.scene, self.memory)
         clock = {name: self.memory[name] for name in ("watched", "last")}
         self.memory = {**found.memory, **clock, "again": found.again_s}
+        if found.error is not None:
+            raise found.error
         return found
 
     def act(self) -> None:

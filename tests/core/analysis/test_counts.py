@@ -51,8 +51,8 @@ def test_no_data_is_said_as_such() -> None:
 
 
 def test_an_abort_says_the_counts_behind_it() -> None:
-    verdict = verdict_on(12, 100, 5)
-    assert verdict.reason == "failed 12.00% of 100, over the limit of 5%"
+    verdict = verdict_on(20, 100, 5)
+    assert verdict.reason == "failed 20.00% of 100, over the limit of 5%"
 
 
 @pytest.mark.parametrize(

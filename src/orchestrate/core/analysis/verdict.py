@@ -8,7 +8,7 @@ from typing import Literal
 from orchestrate.core.analysis.collect import Evidence
 from orchestrate.core.analysis.counts import Counts, Metric, strata
 from orchestrate.core.analysis.evidence import log_above
-from orchestrate.core.analysis.readings import FAST_PART, Design, Reading, readings
+from orchestrate.core.analysis.readings import Design, Reading, readings
 from orchestrate.core.environment import AnalysePolicy
 
 MIN_FAILURES = 5
@@ -116,7 +116,7 @@ def _over_limit(new: Counts, policy: AnalysePolicy) -> str | None:
     if new.failed < MIN_FAILURES or new.ratio <= policy.max_error_ratio:
         return None
     sure = log_above(new.failed, new.total, policy.max_error_ratio)
-    if sure < -math.log(FAST_PART * policy.alpha):
+    if sure < -math.log(policy.alpha):
         return None
     return f"failed {new}, over the limit of {_percent(policy.max_error_ratio)}"
 

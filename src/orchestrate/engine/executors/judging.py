@@ -39,7 +39,7 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
     assert isinstance(step, Analyse)
     _refuse_crashing(scene, step.revision, memory)
     begun = _evidence(memory)
-    evidence = _look(begun if "begun" in memory else next_step(begun), scene, step)
+    evidence = _look(begun if "begun" in memory else next_step(begun), scene, step, memory)
     verdict = judge(evidence, step.policy, evidence.watched_s)
     return Look(
         verdict.outcome == "promote",
@@ -58,7 +58,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     # At full traffic there is nothing to compare with: the limit alone is held.
     update = {"window_s": step.for_s, "min_requests": 0, "horizon_s": None, "bucket_s": None}
     policy = step.policy.model_copy(update=update)
-    evidence = _look(_evidence(memory), scene, step)
+    evidence = _look(_evidence(memory), scene, step, memory)
     verdict = judge(evidence, policy, elapsed(memory))
     left = max(step.for_s - elapsed(memory), 0.0)
     done = verdict.outcome == "promote"
@@ -77,7 +77,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     )
 
 
-def _look(evidence: Evidence, scene: Scene, step: Analyse | Bake) -> Evidence:
+def _look(evidence: Evidence, scene: Scene, step: Analyse | Bake, memory: Memory) -> Evidence:
     """The evidence with what the counters say now. That they cannot be read is not the release's
     fault."""
     try:
@@ -90,7 +90,9 @@ def _look(evidence: Evidence, scene: Scene, step: Analyse | Bake) -> Evidence:
     if quantile is not None and evidence.slow_over_s is None:
         bound = _bound(old, quantile)
         evidence = evidence if bound is None else frozen(evidence, bound)
-    now = Seen(at=scene.clock(), new=_triple(new, evidence), old=_triple(old, evidence))
+    last = memory.get("last")
+    at = float(last) if isinstance(last, int | float) else scene.clock()
+    now = Seen(at=at, new=_triple(new, evidence), old=_triple(old, evidence))
     return seen(evidence, now, step.policy)
 
 
