@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api import Problem
 from tests.support.real import need, need_program
-from tests.support.service import Problem, World, world_at
+from tests.support.service import World, world_at
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.fault

@@ -19,9 +19,10 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support import processes
+from tests.support.api import Deployment, Json, Problem
 from tests.support.forked import ForkedService, Launcher, forked_world
 from tests.support.real import need_program
-from tests.support.service import Deployment, Json, Problem, Site, World
+from tests.support.service import Site, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]

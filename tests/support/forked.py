@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.service import Api, Service, World, end_all
+from tests.support.api import Api
+from tests.support.service import Service, World, end_all
 from tests.support.waiting import eventually
 
 

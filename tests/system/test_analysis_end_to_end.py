@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
+from tests.support.api import Deployment, Problem
 from tests.support.load import Load, until
 from tests.support.local import APP
-from tests.support.service import Deployment, Problem, Site, World
+from tests.support.service import Site, World
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]

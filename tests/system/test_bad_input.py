@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api import Deployment, Problem
 from tests.support.real import need_program
-from tests.support.service import Deployment, Problem, Site, World
+from tests.support.service import Site, World
 from tests.support.service import world as a_world
 
 pytestmark = pytest.mark.system

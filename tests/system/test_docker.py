@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.api import Deployment
 from tests.support.docker.service import Dock, dock
 from tests.support.load import BASKET, SHOPPING, Load, Probe, slow_posts, sse_stream, until
 from tests.support.real import need_program
-from tests.support.service import Deployment, Site, world
+from tests.support.service import Site, world
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]

@@ -13,9 +13,10 @@ from mcp import Client
 from orchestrate.providers.processes.ports import free_port
 from tests.support import processes
 from tests.support.agent import MODES, Mode, agent, document, error, text_of
+from tests.support.api import Api
 from tests.support.local import ask
 from tests.support.real import need_program
-from tests.support.service import Api, Service, World, end_all
+from tests.support.service import Service, World, end_all
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
 

@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.api import Deployment
 from tests.support.load import BASKET, SHOPPING, Load, Probe, Result, slow_posts, sse_stream, until
-from tests.support.service import Deployment, Site, World
+from tests.support.service import Site, World
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 from pydantic import JsonValue
 
-from tests.support.service import Deployment, Json, Problem, Site, World
+from tests.support.api import Deployment, Json, Problem
+from tests.support.service import Site, World
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.api import Deployment, Problem
 from tests.support.load import BASKET, Load
-from tests.support.service import Deployment, Problem, Site, World
+from tests.support.service import Site, World
 from tests.support.service import world as a_world
 from tests.support.waiting import eventually
 
