@@ -220,19 +220,18 @@ class Worker:
             self._undo_again(seq, name)
         elif self._abandoned(seq, state):
             log.error("deployment d%s goes on where it broke off", seq)
-            self._broken_off.discard(seq)
             self._suspects[seq] = 0
             self._durable.resume(name)
 
     def _abandoned(self, seq: int, state: WorkflowState) -> bool:
-        """Whether the journal says it runs here, and nothing here runs it: its thread died where
-        not even that could be written down, as on a full disk. Only after several looks, since a
-        workflow that is just being started looks the same."""
+        """Whether the journal says it runs here, and nothing here runs it: its thread died and
+        could not write that down. Only after several looks, since a workflow that is just being
+        started looks the same."""
         if seq in self._carried or state.executor != self._lease.slot or not state.running:
             self._suspects[seq] = 0
             return False
         self._suspects[seq] += 1
-        return seq in self._broken_off or self._suspects[seq] >= ABANDONED_AFTER
+        return self._suspects[seq] >= ABANDONED_AFTER
 
     def _undo_again(self, seq: int, name: str) -> None:
         names = _workflows(seq)
