@@ -6,7 +6,7 @@ A provider is made for one environment. It observes first, and each write is ide
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.revision import Artifact, Ref, Revision
@@ -176,6 +176,25 @@ class Provider(Protocol):
 
     def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
         """The last `tail` lines of each replica, oldest first."""
+        ...
+
+
+@runtime_checkable
+class Mending(Protocol):
+    """A provider whose platform does not bring back by itself what should run."""
+
+    def ensure(self) -> list[str]:
+        """Start again what is wanted and gone; what was done. Cheap when all is well: the service
+        asks every few seconds."""
+        ...
+
+
+@runtime_checkable
+class Dismantling(Protocol):
+    """A provider that keeps more of an environment than its revisions and its traffic."""
+
+    def dismantle(self) -> None:
+        """Stop everything of a deleted environment, whatever the number of the last write."""
         ...
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.protocols import Mending
 from orchestrate.engine import asking, ballast, journal
 from orchestrate.engine.changes import Changes
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
@@ -182,9 +183,9 @@ class Worker:
         for row in self._environments():
             if row.live_revision_id is not None:
                 with told(f"looking after {row.name}"):
-                    ensure = getattr(site_of(row, self.home).provider, "ensure", None)
-                    if ensure is not None:
-                        ensure()
+                    provider = site_of(row, self.home).provider
+                    if isinstance(provider, Mending):
+                        provider.ensure()
 
     def _environments(self) -> Sequence[EnvironmentRow]:
         with self.store.session() as session:

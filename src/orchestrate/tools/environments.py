@@ -9,7 +9,7 @@ from orchestrate.core.deployment import Phase
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy, ProviderUnavailable
 from orchestrate.core.names import check_name
-from orchestrate.core.protocols import Write
+from orchestrate.core.protocols import Dismantling, Write
 from orchestrate.engine.asking import describe
 from orchestrate.engine.site import provider_of, site_of
 from orchestrate.store import deployments, environments
@@ -140,9 +140,8 @@ def _stop_all(context: Context, row: EnvironmentRow) -> None:
         if deployments.newest(session, row.id or 0) is None:
             return
     provider = site_of(row, context.service.home).provider
-    dismantle = getattr(provider, "dismantle", None)
-    if dismantle is not None:
-        dismantle()
+    if isinstance(provider, Dismantling):
+        provider.dismantle()
         with store.session() as session:
             environments.note_write(session, row.id or 0, provider.observe().write)
         return
