@@ -138,7 +138,7 @@ def test_is_refused_with_what_to_do(site: Site, what: str) -> None:
 
 SETTINGS: dict[str, tuple[dict[str, object], str, str]] = {
     "a provider nobody has": ({"provider": "loacl"}, "unknown_provider", "did you mean 'local'?"),
-    "a provider not built yet": ({"provider": "docker"}, "provider_unavailable", "local"),
+    "a provider not built yet": ({"provider": "kubernetes"}, "provider_unavailable", "local"),
     "a setting local does not know": (
         {"config": {"replcias": 2}}, "provider_config_invalid", "did you mean replicas?",
     ),
