@@ -49,10 +49,10 @@ def test_more_connections_than_one_answer_of_the_kernel_holds_are_all_counted(ad
 
 
 def test_a_kernel_that_does_not_tell_is_read_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> Iterator[int]:
+    def refused() -> Iterator[tuple[int, int]]:
         raise OSError("not in this sandbox")
 
-    monkeypatch.setattr(diag, "local_ports", refused)
+    monkeypatch.setattr(diag, "ports", refused)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
