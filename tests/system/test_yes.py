@@ -52,8 +52,8 @@ def test_forcing_a_quarantined_revision_needs_it_and_a_reason(world: World) -> N
 
 def test_a_plan_of_a_deleted_environment_does_not_reach_one_of_its_name(world: World) -> None:
     site = world.small("reborn", strategy=AT_ONCE)
-    site.live("1.0.0")
-    plan = site.api.plan(site.name, "1.1.0")
+    plan = site.api.plan(site.name, "1.1.0")  # from nothing, as in the one that comes after
+    site.live("1.0.0")  # a history, so that it is archived
     site.api.call("DELETE", f"/api/environments/{site.name}?confirm={site.name}&reason=x")
     again = world.small("reborn", strategy=AT_ONCE, type="production", url=site.url)
     with pytest.raises(Problem) as stopped:
