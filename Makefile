@@ -67,5 +67,5 @@ LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-header --pyt
   $(if $(UPGRADE),--upgrade) --output-file
 lock: $(READY)
 	$(LOCK) requirements.lock pyproject.toml >/dev/null
-	$(LOCK) requirements-dev.lock --extra edge --group dev --group lint pyproject.toml >/dev/null
+	$(LOCK) requirements-dev.lock --extra edge --extra keyring --extra notify --extra sigstore --group dev --group lint pyproject.toml >/dev/null
 	echo 'uv>=0.13,<0.14' | $(LOCK) requirements-bootstrap.lock --no-annotate - >/dev/null
