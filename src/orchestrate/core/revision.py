@@ -27,7 +27,8 @@ class Revision(Model):
     provider: str
     config: dict[str, JsonValue]
     variables: dict[str, str]
-    secret_versions: dict[str, int] = Field(default_factory=dict)
+    secret_versions: dict[str, str] = Field(default_factory=dict)
+    """The version of each secret, as its backend names versions. Values never enter this type."""
     health: HealthGate
 
     @property
