@@ -3,13 +3,9 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-
-class Model(BaseModel):
-    """Base of the core's records: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from orchestrate.core.model import Model
 
 
 class EnvironmentType(StrEnum):
