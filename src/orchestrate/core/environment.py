@@ -88,11 +88,11 @@ class Environment(Model):
     provider: str
     """Canonical provider name, such as `local` or `aws_ecs`."""
     url: str | None = None
-    config: dict[str, JsonValue] = {}
+    config: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own settings; the provider checks them."""
     strategy: Strategy = Strategy()
     health: HealthGate = HealthGate()
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
     requires_approval: bool = False
