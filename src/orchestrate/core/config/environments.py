@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from orchestrate.core.config.approvals import approvals_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
 from orchestrate.core.config.nodes import Scalar
@@ -28,6 +29,7 @@ KEYS = (
     "variables",
     "secrets",
     "requires_approval",
+    "approvals",
     "timeout",
     "when_busy",
 )
@@ -59,10 +61,12 @@ def environment_of(
     secrets = _secrets(section, given)
     variables = _variables(section, given)
     _refuse_both(section, secrets, variables)
+    kind = _type(section)
+    approvals = approvals_of(section, kind)
     environment = Environment(
         app=given.app,
         name=name,
-        type=_type(section),
+        type=kind,
         provider=_provider(section, given),
         url=_url(section),
         config=_config(section, given),
@@ -70,7 +74,8 @@ def environment_of(
         health=health_of(section),
         variables=variables,
         secrets=tuple(secrets),
-        requires_approval=section.flag("requires_approval", False),
+        requires_approval=approvals is not None or section.flag("requires_approval", False),
+        approvals=approvals,
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
         source=f"{given.file}:{line}",
