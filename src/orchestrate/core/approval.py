@@ -1,7 +1,7 @@
 """Approvals: what an environment asks for, and the text that an approver signs.
 
-An approval is a named person's yes to one plan digest, with an expiry. The text binds it: a yes that
-was given for another store, request, plan, revision or time does not fit this one.
+An approval is a named person's yes to one plan digest, with an expiry. The text binds it: a yes
+that was given for another store, request, plan, revision or time does not fit this one.
 """
 
 import unicodedata

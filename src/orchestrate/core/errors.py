@@ -237,6 +237,13 @@ class ApprovalExpired(Refused):
     code = "approval_expired"
 
 
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
 class SecretMissing(Refused):
     code = "secret_missing"
 

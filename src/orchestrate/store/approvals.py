@@ -28,10 +28,10 @@ class ApprovalRow(Base, table=True):
     __table_args__ = (
         Index("uq_approvals_deployment", "deployment", unique=True),
         Index(
-            "ix_approvals_waiting",
+            "ix_approvals_open",
             "id",
-            sqlite_where=text("state = 'waiting'"),
-            postgresql_where=text("state = 'waiting'"),
+            sqlite_where=text("ended_at IS NULL AND used_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL AND used_at IS NULL"),
         ),
         Index("ix_approvals_plan", "environment_id", "plan_digest"),
     )
@@ -82,9 +82,7 @@ class DecisionRow(Base, table=True):
     __tablename__ = "approval_decisions"
     __table_args__ = (
         # One yes and one no a person, whoever writes them: the second is no second person.
-        Index(
-            "uq_approval_decisions_person", "approval", "person_key", "decision", unique=True
-        ),
+        Index("uq_approval_decisions_person", "approval", "person_key", "decision", unique=True),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -143,6 +141,14 @@ def page(
     if before is not None:
         statement = statement.where(col(ApprovalRow.id) < before)
     return session.exec(statement.order_by(col(ApprovalRow.id).desc()).limit(limit)).all()
+
+
+def open_ones(session: Session) -> Sequence[ApprovalRow]:
+    """Requests that have neither ended nor been used."""
+    statement = select(ApprovalRow).where(
+        col(ApprovalRow.ended_at).is_(None), col(ApprovalRow.used_at).is_(None)
+    )
+    return session.exec(statement.order_by(col(ApprovalRow.id))).all()
 
 
 def of_settings(session: Session, environment_id: int, digest: str) -> Sequence[ApprovalRow]:

@@ -25,9 +25,7 @@ def store_id(session: Session) -> str:
     row = session.get(FactRow, STORE_ID)
     if row is None:
         begin_writing(session)
-        row = session.get(FactRow, STORE_ID) or FactRow(
-            name=STORE_ID, value=secrets.token_hex(16)
-        )
+        row = session.get(FactRow, STORE_ID) or FactRow(name=STORE_ID, value=secrets.token_hex(16))
         session.add(row)
         session.flush()
     return row.value

@@ -173,6 +173,8 @@ class DeploymentRow(Base, table=True):
     to_revision_id: int = Field(foreign_key="revisions.id")
     actor: str
     on_behalf_of: str | None = None
+    person: str | None = None
+    """The human who asked, or whose agent did, by the name that is the same at every door."""
     reason: str | None = None
     idempotency_key: str | None = None
     forced: bool = False

@@ -15,6 +15,7 @@ from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import Analyse, Bake, Step
+from orchestrate.engine.approving import needed
 from orchestrate.engine.asking import describe
 from orchestrate.engine.checks import run
 from orchestrate.engine.checks.subject import Subject
@@ -145,6 +146,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
     from_version = draft.live.version if draft.live else None
     moves = f"{from_version or 'nothing'} -> {version}"
     summary = f"plan {short(plan.digest)}: {name} {moves}, {plan.strategy.value}"
+    people = needed(session, row, plan, forced=False)
     if not plan.steps:
         number = f" (r{draft.live.id})" if draft.live else ""
         summary = f"{name} already serves {version} with this config{number}. Nothing to do."
@@ -165,9 +167,9 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
             for key, step in zip(keys, plan.steps, strict=True)
         ],
         rollback=_way_back(session, context, draft),
-        needs_confirmation=draft.site.environment.guarded
+        needs_confirmation=(draft.site.environment.guarded and not people)
         or bool(draft.restorable and draft.restorable.lost),
-        needs_approval=row.requires_approval,
+        needs_approval=people,
         at_least_s=sum(_takes(step) for step in plan.steps),
         analysis=expected_document(found) if (found := expected(session, draft)) else None,
         expires_at=kept.expires_at,

@@ -15,6 +15,7 @@ def upgrade() -> None:
         table.add_column(
             sa.Column("needs_approval", sa.Boolean(), server_default=sa.false(), nullable=False)
         )
+        table.add_column(sa.Column("person", sqltypes.AutoString(), nullable=True))
         table.add_column(sa.Column("break_glass", sqltypes.AutoString(), nullable=True))
     if not sa.inspect(op.get_bind()).has_table("facts"):
         op.create_table(
@@ -68,11 +69,11 @@ def _requests() -> None:
         table.create_index("uq_approvals_deployment", ["deployment"], unique=True)
         table.create_index("ix_approvals_plan", ["environment_id", "plan_digest"], unique=False)
         table.create_index(
-            "ix_approvals_waiting",
+            "ix_approvals_open",
             ["id"],
             unique=False,
-            sqlite_where=sa.text("state = 'waiting'"),
-            postgresql_where=sa.text("state = 'waiting'"),
+            sqlite_where=sa.text("ended_at IS NULL AND used_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL AND used_at IS NULL"),
         )
 
 
