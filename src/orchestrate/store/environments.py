@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.names import did_you_mean
+from orchestrate.store import approvals
 from orchestrate.store.database import begin_writing
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
@@ -129,7 +130,8 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
     for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
         session.delete(plan)
     session.flush()
-    if session.exec(history).first() is None:
+    asked = approvals.page(session, environment_id=row.id, limit=1)
+    if session.exec(history).first() is None and not asked:
         session.delete(row)
         return False
     row.archived_at = now()

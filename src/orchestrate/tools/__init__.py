@@ -9,6 +9,8 @@ from typing import Any
 from orchestrate.tools import (
     analysis,
     analysis_documents,
+    approval_documents,
+    approvals,
     deployments,
     documents,
     environments,
@@ -24,6 +26,8 @@ READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=Fals
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
+ASK = Hints(read_only=False, destructive=False, idempotent=True, open_world=False)
+"""Asks people, and decides nothing."""
 SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
@@ -172,6 +176,60 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         toolset="deploy",
         hints=ACT,
         people=starting.RollbackConfirmed,
+    ),
+    Operation(
+        name="request_approval",
+        title="Ask people to approve",
+        run=approvals.request_approval,
+        arguments=approvals.RequestApproval,
+        document=approval_documents.AskedDocument,
+        rest=("POST", "/api/deployments/{deployment}/request-approval"),
+        toolset="deploy",
+        hints=ASK,
+    ),
+    Operation(
+        name="list_approvals",
+        title="List requests for approval",
+        run=approvals.list_approvals,
+        arguments=approvals.ListApprovals,
+        document=approval_documents.ApprovalList,
+        rest=("GET", "/api/approvals"),
+        toolset="read",
+        hints=READ,
+        mcp=False,
+    ),
+    Operation(
+        name="show_approval",
+        title="Show a request for approval",
+        run=approvals.show_approval,
+        arguments=approvals.ShowApproval,
+        document=approval_documents.ApprovalDocument,
+        rest=("GET", "/api/approvals/{approval}"),
+        toolset="read",
+        hints=LOOK,
+        mcp=False,
+    ),
+    Operation(
+        name="approve",
+        title="Approve",
+        run=approvals.approve,
+        arguments=approvals.Decide,
+        document=approval_documents.ApprovalDocument,
+        rest=("POST", "/api/approvals/{approval}/approve"),
+        toolset="approve",
+        hints=ACT,
+        mcp=False,
+    ),
+    Operation(
+        name="reject",
+        title="Reject",
+        run=approvals.reject,
+        arguments=approvals.Decide,
+        document=approval_documents.ApprovalDocument,
+        rest=("POST", "/api/approvals/{approval}/reject"),
+        toolset="approve",
+        hints=ACT,
+        mcp=False,
     ),
     Operation(
         name="set_environments",

@@ -170,7 +170,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         needs_confirmation=(draft.site.environment.guarded and not people)
         or bool(draft.restorable and draft.restorable.lost),
         needs_approval=people,
-        at_least_s=sum(_takes(step) for step in plan.steps),
+        at_least_s=sum(takes(step) for step in plan.steps),
         analysis=expected_document(found) if (found := expected(session, draft)) else None,
         expires_at=kept.expires_at,
         summary=summary,
@@ -223,7 +223,8 @@ def _shown(value: JsonValue) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _takes(step: Step) -> float:
+def takes(step: Step) -> float:
+    """Seconds that a step watches, whatever it sees."""
     match step:
         case Analyse():
             return step.policy.window_s
