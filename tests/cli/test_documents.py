@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from orchestrate.cli import documents as read
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -25,6 +26,8 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Validation: written.ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
+    read.Approval: ApprovalDocument,
+    read.ApprovalList: ApprovalList,
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
@@ -36,6 +39,12 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.DeploymentDocument, canned.SUCCEEDED),
     (written.DeploymentDocument, canned.REFUSED),
     (written.DeploymentDocument, canned.ROLLED_BACK),
+    (written.DeploymentDocument, canned.WAITING),
+    (written.DeploymentDocument, canned.APPROVED),
+    (ApprovalDocument, canned.APPROVAL),
+    (ApprovalDocument, canned.DECIDED),
+    (ApprovalDocument, canned.GLASS),
+    (ApprovalList, canned.APPROVALS),
     (written.PlanDocument, canned.PLAN),
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),

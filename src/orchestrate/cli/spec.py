@@ -61,6 +61,12 @@ WAIT = (
     Option("--detach", "Print the id and return at once"),
     Option("--wait-timeout", "Stop watching after this long", "text", metavar="DURATION"),
 )
+DECIDE = (
+    Option("--key", "Sign with this SSH key, or its .pub and the agent", "text", metavar="FILE"),
+    Option("--passphrase", "Prove it by a passphrase, which is asked for"),
+    Option("--as", "Whose passphrase it is", "text", metavar="NAME"),
+    REASON,
+)
 STRATEGY = Option(
     "--strategy",
     "Instead of the environment's own",
@@ -71,12 +77,14 @@ STRATEGY = Option(
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
+    "approvals": "Approvals: list, show, approve, reject",
 }
 
 _READS = "orchestrate.cli.commands.reads"
 _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
+_APPROVALS = "orchestrate.cli.commands.approvals"
 _SERVICE = "orchestrate.cli.commands.service"
 
 COMMANDS = (
@@ -144,6 +152,13 @@ COMMANDS = (
             Option("--queue", "Wait for a running deployment to end"),
             YES,
             FORCE,
+            Option(
+                "--break-glass",
+                "Pass by approvals and windows, for this reason; a second admin must agree",
+                "text",
+                metavar="REASON",
+            ),
+            Option("--confirm", "With --break-glass: the environment's name", "text", "", "NAME"),
         ),
         more="Follows the deployment to its end: exit code 0 when it succeeded, 1 when it did "
         "not. Ctrl-C stops watching, never the deployment.",
@@ -243,6 +258,43 @@ COMMANDS = (
             Option("--grep", "Only lines with this text", "text", metavar="TEXT"),
         ),
         argument="ID?",
+    ),
+    Command(
+        ("approvals", "list"),
+        "What waits for somebody's yes",
+        f"{_APPROVALS}:listed",
+        (
+            ENV,
+            Option("--all", "Those that were decided too"),
+            Option("--limit", "How many (20)", "whole", metavar="N"),
+            Option("--before", "Older than this one", "text", metavar="ID"),
+        ),
+    ),
+    Command(
+        ("approvals", "show"),
+        "What it would change, its whole digest, and who decided",
+        f"{_APPROVALS}:show",
+        (Option("--text", "The text that an approver signs, and nothing else"),),
+        argument="ID",
+    ),
+    Command(
+        ("approvals", "approve"),
+        "Say yes to a plan, after looking at it; never to one's own",
+        f"{_APPROVALS}:approve",
+        (
+            Option("--plan", "Its whole digest, where nobody is asked", "text", "", "DIGEST"),
+            *DECIDE,
+        ),
+        argument="ID",
+        more="Signs with --key, else with ORCHESTRATE_TOKEN, else with ORCHESTRATE_APPROVER_KEY or "
+        "a key of ~/.ssh. The key must be registered.",
+    ),
+    Command(
+        ("approvals", "reject"),
+        "Say no: one is enough",
+        f"{_APPROVALS}:reject",
+        DECIDE,
+        argument="ID",
     ),
     Command(
         ("mcp",),

@@ -11,6 +11,7 @@ from orchestrate.core.errors import (
     ApprovalRejected,
     ConfirmationNeeded,
     DiskFull,
+    EnvironmentBusy,
     Forbidden,
     InvalidInput,
     PlanChanged,
@@ -81,6 +82,7 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
         row = _present_environment(session, kept)
         same = _same(session, row, kept, given.idempotency_key)
         if same is not None:
+            _refuse_other_way(same, glass)
             return present.deployment(session, same)
         draft = _again(context, session, row, kept, given.force)
         _refuse_asking_again(context, session, draft)
@@ -215,6 +217,15 @@ def _break_glass(context: Context, given: StartDeployment) -> str | None:
         "breaking the glass is for admins",
         why=["it passes by approvals and windows, so two admins must want it"],
         fix=["ask an admin, or go the ordinary way: leave --break-glass out"],
+    )
+
+
+def _refuse_other_way(same: DeploymentRecord, glass: str | None) -> None:
+    if glass is None or same.break_glass is not None or same.finished_at is not None:
+        return
+    raise EnvironmentBusy(
+        f"d{same.seq} does this already, the ordinary way",
+        fix=[f"orchestrate deploy cancel d{same.seq}", "then break the glass"],
     )
 
 

@@ -13,9 +13,10 @@ from orchestrate import prompts
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.server.auth import agent
 from orchestrate.server.calling import call, told
-from orchestrate.server.mcp import catalogue, tasks
+from orchestrate.server.mcp import catalogue, elicit, tasks
 from orchestrate.server.mcp.answers import answer, failure
 from orchestrate.server.mcp.limits import Limits
+from orchestrate.tools.approval_documents import AskedDocument
 from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Caller, Context, Service
 
@@ -42,12 +43,17 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
 
     async def call_tool(
         context: Request, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | tasks.Result:
+    ) -> types.CallToolResult | types.InputRequiredResult | tasks.Result:
         given = params.arguments or {}
         try:
             if tasks.wanted(context, params):
                 return tasks.begun(await look(context, given))
-            return answer(await ask(context, params.name, given))
+            document = await ask(context, params.name, given)
+            if isinstance(document, AskedDocument):
+                link = await elicit.carry(context, params, document)
+                if link is not None:
+                    return link
+            return answer(document)
         except Exception as error:
             return failure(*told(error))
 
