@@ -1,12 +1,16 @@
 """docs/configuration.md: its example is taken, and its tables name every key and default."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
+from orchestrate.core.approval import Approvals
 from orchestrate.core.config import PROVIDERS, Config, environments, gates, parse
+from orchestrate.core.config.approvals import APPROVAL_KEYS
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
 
@@ -53,7 +57,7 @@ def test_the_example_is_taken() -> None:
 
 
 def test_the_example_shows_every_key() -> None:
-    keys = (*environments.KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    keys = (*environments.KEYS, *APPROVAL_KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
     assert [key for key in keys if f" {key}:" not in example()] == []
 
 
@@ -64,6 +68,7 @@ def test_the_example_shows_every_key() -> None:
         ("## Environment", environments.KEYS),
         ("### strategy", gates.STRATEGY_KEYS),
         ("### health", gates.HEALTH_KEYS),
+        ("### approvals", APPROVAL_KEYS),
         ("### Providers", PROVIDERS),
     ],
 )
@@ -74,6 +79,7 @@ def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...
 
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
+    rule = Approvals()
     (plain,) = read("environments: {x: {type: dev, provider: local}}").environments
     defaults: dict[str, dict[str, object]] = {
         "## Environment": {
@@ -97,6 +103,13 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "keep_old": strategy.keep_old_s,
             "drain": strategy.drain_s,
         },
+        "### approvals": {
+            "count": rule.count,
+            "roles": _listed(rule.roles),
+            "expires": rule.expires_s,
+            "from": _listed(rule.factors),
+            "same_person": rule.same_person,
+        },
         "### health": {
             "path": health.path,
             "expect_status": health.expect_status,
@@ -112,3 +125,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
             assert rows[key] == str(value) or seconds(rows[key]) == value, key
+
+
+def _listed(words: Iterable[StrEnum]) -> str:
+    return f"[{', '.join(word.value for word in words)}]"

@@ -48,7 +48,7 @@ def deploy(session: Session, given: Given) -> int:
             "queue": given.flag("queue"),
             "force": given.flag("force"),
             "confirmed": True,
-            "break_glass": glass,
+            **({"break_glass": glass} if glass else {}),
         },
     )
     return _watch(session, given, started, within_s)

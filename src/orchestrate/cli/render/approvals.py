@@ -82,7 +82,7 @@ def shown(doc: "Approval", paint: Paint, now: datetime) -> list[str]:
     """All of it: the whole digest, and who decided by what."""
     lines = [f"{paint.glyph(STATES.get(doc['state'], words.UNKNOWN))} {plain(doc['summary'])}"]
     lines += asked({**doc, "you": None}, paint, now)
-    lines += fields([("digest", doc["plan_digest"]), ("store", doc["signed"]["store"])], 200)
+    lines += [f"digest {doc['plan_digest']}", f"store  {doc['signed']['store']}"]
     for each in doc["decisions"]:
         word = "approved" if each["decision"] == "approve" else "rejected"
         at = paint.when(each["at"], now)
