@@ -15,7 +15,13 @@ from pydantic import JsonValue, TypeAdapter
 from orchestrate.core.approval import BREAK_GLASS_RULE, State
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind, Phase
-from orchestrate.core.errors import ApprovalInvalid, Cancelled, OrchestrateError, PlanChanged
+from orchestrate.core.errors import (
+    ApprovalInvalid,
+    Cancelled,
+    NotNow,
+    OrchestrateError,
+    PlanChanged,
+)
 from orchestrate.core.plan import Plan
 from orchestrate.core.protection import rule_of
 from orchestrate.engine.counting import Count, count
@@ -146,6 +152,8 @@ class Approving:
         self, session: Session, row: DeploymentRow, request: ApprovalRow, digest: str
     ) -> OrchestrateError | None:
         """What keeps the change from beginning, however many said yes."""
+        if request.used_at is not None:
+            return NotNow(f"{request.name} was used already: it is good for once")
         if not ours(session, self._seal, request) or request.plan_digest != row.plan_digest:
             return ApprovalInvalid(
                 f"{request.name} is not as this service recorded it",

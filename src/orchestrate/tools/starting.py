@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from orchestrate.core.approval import BreakGlass, State
+from orchestrate.core.approval import State
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.errors import (
@@ -210,9 +210,13 @@ def _break_glass(context: Context, given: StartDeployment) -> str | None:
     """The reason for breaking the glass, from an admin. Raises Forbidden for anybody else."""
     if not isinstance(given, StartConfirmed) or given.break_glass is None:
         return None
+    if not given.break_glass.strip():
+        raise InvalidInput(
+            "breaking the glass needs a reason", fix=['say why: --break-glass "checkout is down"']
+        )
     principal = context.caller.principal
     if principal.kind == "person" and principal.may(Role.ADMIN):
-        return BreakGlass(reason=given.break_glass, asked_by=principal.person).reason
+        return given.break_glass.strip()
     raise Forbidden(
         "breaking the glass is for admins",
         why=["it passes by approvals and windows, so two admins must want it"],

@@ -57,7 +57,13 @@ def test_the_example_is_taken() -> None:
 
 
 def test_the_example_shows_every_key() -> None:
-    keys = (*environments.KEYS, *APPROVAL_KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    keys = (
+        *environments.KEYS,
+        *APPROVAL_KEYS,
+        *gates.STRATEGY_KEYS,
+        *gates.ANALYSE_KEYS,
+        *gates.HEALTH_KEYS,
+    )
     assert [key for key in keys if f" {key}:" not in example()] == []
 
 
