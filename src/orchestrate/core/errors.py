@@ -293,6 +293,24 @@ class FencedOut(PermanentError):
     code = "fenced_out"
 
 
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
+
+
+class StoreDamaged(PermanentError):
+    """The records are not as this program left them."""
+
+    code = "store_damaged"
+
+
 class ServiceUnreachable(TemporaryError):
     code = "service_unreachable"
 
