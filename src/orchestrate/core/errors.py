@@ -239,6 +239,20 @@ class ReadOnly(Refused):
     status = 403
 
 
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 

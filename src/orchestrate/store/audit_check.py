@@ -32,6 +32,10 @@ class Report:
     other_stores: tuple[str, ...] = ()
     problems: list[str] = field(default_factory=list)
 
+    def has(self, head: SignedHead) -> bool:
+        """Whether a head speaks of this store."""
+        return head.head.store == self.store
+
     def add(self, problem: str) -> None:
         if len(self.problems) < MOST:
             self.problems.append(problem)
