@@ -21,6 +21,8 @@ from orchestrate.store.tables import Base
 
 _WAITING = "audit_waiting"
 _CHAINED = "audit_chained"
+_FULL = 2
+"""SQLite's synchronous=FULL."""
 _LOCK = 7203120
 """PostgreSQL's advisory lock of the trail."""
 
@@ -110,7 +112,7 @@ def page(
 def walk(session: Session, store: str, after: int = 0, size: int = 5000) -> Iterator[Entry]:
     """All entries from `after` on, in order, as they are stored; few at a time in memory.
 
-    One that cannot be read, its bytes being no text any more, comes with no hash.
+    One whose bytes are no text any more comes as far as it can be read.
     """
     while True:
         try:
@@ -185,11 +187,17 @@ def _next(store: str, end: Tail, event: AuditEvent) -> tuple[dict[str, object], 
 
 
 def _lock(session: Session) -> None:
-    """One writer at a time, until the commit: the end that is read stays the end."""
+    """One writer at a time, until the commit: the end that is read stays the end.
+
+    Only a connection that waits for the disk may commit entries: what a signed head names and the
+    power took away would look as if somebody had cut it off.
+    """
     begin_writing(session)
     connection = session.connection()
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    elif (connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0) < _FULL:
+        raise RuntimeError("the trail is written by a connection that does not wait for the disk")
 
 
 def _some(session: Session, store: str, after: int, size: int) -> list[Entry]:
@@ -201,9 +209,18 @@ def _some(session: Session, store: str, after: int, size: int) -> list[Entry]:
 
 
 def _unreadable(session: Session, store: str, after: int) -> Entry:
-    statement = sa.select(sa.func.min(AuditRow.seq)).where(col(AuditRow.seq) > after)
-    seq = session.connection().scalar(statement)
-    return Entry(int(seq or 0), store, "", "", None, None, "", "", "", "{}", None)
+    """The next entry, column by column: for one that is no text any more stands a text that
+    no entry has."""
+    where = col(AuditRow.seq) > after
+    seq = int(session.connection().scalar(sa.select(sa.func.min(AuditRow.seq)).where(where)) or 0)
+    found = []
+    for name in _COLUMNS[1:]:
+        column = sa.select(col(getattr(AuditRow, name))).where(col(AuditRow.seq) == seq)
+        try:
+            found.append(session.connection().scalar(column))
+        except sa.exc.OperationalError:
+            found.append("\ufffd")
+    return Entry(seq, store, *found)
 
 
 def _forget(session: Session, transaction: SessionTransaction) -> None:
