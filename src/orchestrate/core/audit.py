@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from orchestrate.core.canonical import canonical, digest
-from orchestrate.core.environment import Model
+from orchestrate.core.model import Model
 from orchestrate.core.redact import redact
 from orchestrate.core.untrusted import clean
 

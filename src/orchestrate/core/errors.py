@@ -307,6 +307,22 @@ class FencedOut(PermanentError):
     code = "fenced_out"
 
 
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
+
+
 class HeadInvalid(UsageProblem):
     """What was given is not a signed head of an audit trail."""
 
