@@ -246,6 +246,13 @@ class Forbidden(Refused):
     status = 403
 
 
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    code = "misdirected"
+    status = 421
+
+
 class Unauthenticated(Refused):
     """Nobody knows who asks: no credential, or none that is good here."""
 

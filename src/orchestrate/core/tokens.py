@@ -42,7 +42,7 @@ def compose(role: Role, identity: bytes, secret: bytes) -> Token:
 def parse(text: str) -> Token | None:
     """The token in `text`; None where there is none, whole and with its checksum right."""
     found = _FORM.fullmatch(text)
-    if found is None or _checksum(text[:-CHECK]) != found[4]:
+    if found is None or _checksum(text[:-CHECK]) != found[3]:
         return None
     role = next(role for role, letter in LETTERS.items() if letter == found[1])
     return Token(text, found[2], role)
