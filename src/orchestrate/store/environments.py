@@ -26,7 +26,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ()
+RULES: tuple[str, ...] = ("limits",)
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
