@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.approval import Decision, Statement
-from orchestrate.core.errors import ApprovalInvalid, InvalidInput, NotApprover, RateLimited
+from orchestrate.core.errors import InvalidInput, KeyUnusable, NotApprover, RateLimited
 from orchestrate.core.identity import Principal, Role
 from orchestrate.engine import factors
 from orchestrate.engine.factors import Factors, Given
 from orchestrate.engine.seal import Seal
-from orchestrate.store import approvers
+from orchestrate.store import approvers, people
 from orchestrate.store.database import Store
 
 WORDS = "correct horse battery staple"
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found.migrate()
     with found.session() as session:
         for name in ("dana", "erin"):
-            approvers.put(session, name, (Role.APPROVER,))
+            people.put(session, name, roles=[Role.APPROVER], environments=[], uids=[], by="tests")
             approvers.set_passphrase(session, name, factors.hashed(WORDS))
     yield found
     found.close()
@@ -68,7 +68,7 @@ def test_a_passphrase_is_not_guessed_fast_and_nobody_else_is_kept_out(store: Sto
         answers = list(pool.map(guess, range(12)))
     assert answers.count(NotApprover) == factors.TRIES, "tries at once are counted before they run"
     with pytest.raises(RateLimited) as limited:
-        prove(every, "DANA ", WORDS)
+        prove(every, "dana", WORDS)
     assert limited.value.retry_after_s
     assert prove(every, "erin", WORDS) == "erin"
 
@@ -110,14 +110,14 @@ def test_the_key_of_the_marks_is_made_once_however_many_ask(tmp_path: Path) -> N
     with ThreadPoolExecutor(8) as pool:
         marks = set(pool.map(lambda _: Seal(tmp_path).mark("approval", {}), range(16)))
     assert len(marks) == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["approvals.key"]
-    assert (tmp_path / "approvals.key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["access.key"]
+    assert (tmp_path / "access.key").stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("harm", ["open", "short", "link"])
 def test_a_key_of_the_marks_that_others_had_is_not_used(tmp_path: Path, harm: str) -> None:
     Seal(tmp_path).mark("approval", {})
-    key = tmp_path / "approvals.key"
+    key = tmp_path / "access.key"
     match harm:
         case "open":
             key.chmod(0o644)
@@ -126,5 +126,5 @@ def test_a_key_of_the_marks_that_others_had_is_not_used(tmp_path: Path, harm: st
         case "link":
             key.rename(tmp_path / "elsewhere")
             os.symlink(tmp_path / "elsewhere", key)
-    with pytest.raises((ApprovalInvalid, OSError)):
+    with pytest.raises((KeyUnusable, OSError)):
         Seal(tmp_path).mark("approval", {})

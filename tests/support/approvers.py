@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from pathlib import Path
 from orchestrate.core.approval import NAMESPACE, Decision, Statement
 from orchestrate.core.identity import Role
 from orchestrate.engine import factors, sshsig
-from orchestrate.store import approvers
-from orchestrate.store.database import Store
+from orchestrate.store import approvers, people
+from orchestrate.store.database import Session, Store
 from tests.support.api import Api, Json
 from tests.support.real import need_program
 from tests.support.waiting import eventually
+
+ASKER = "ops"
+"""Whoever runs the tests, once there are people."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,28 @@ def register(
     roles: Sequence[Role] = (Role.APPROVER,),
     environments: Sequence[str] = (),
 ) -> None:
-    """Let somebody approve with their key."""
+    """Let somebody approve with their key. Whoever runs the tests deploys and administers."""
     with store.session() as session:
-        approvers.put(session, someone.name, roles, environments)
-        approvers.add_key(session, someone.name, someone.fingerprint, someone.public_key)
+        _put(session, ASKER, (Role.DEPLOYER, Role.ADMIN))
+        _put(session, someone.name, roles, environments)
+        people.add_key(session, someone.name, someone.fingerprint, someone.public_key)
 
 
-def set_roles(store: Store, someone: Person, roles: Sequence[Role]) -> None:
+def set_roles(
+    store: Store, someone: Person, roles: Sequence[Role], environments: Sequence[str] = ()
+) -> None:
     with store.session() as session:
-        approvers.put(session, someone.name, roles)
+        _put(session, someone.name, roles, environments)
+
+
+def _put(
+    session: Session,
+    name: str,
+    roles: Sequence[Role],
+    environments: Sequence[str] = (),
+) -> None:
+    uids = [os.geteuid()] if name == ASKER else []
+    people.put(session, name, roles=roles, environments=environments, uids=uids, by="tests")
 
 
 def set_passphrase(store: Store, name: str, passphrase: str) -> None:

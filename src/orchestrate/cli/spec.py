@@ -4,53 +4,11 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from typing import NamedTuple
+from orchestrate.cli import spec_approvals, spec_trust
+from orchestrate.cli.grammar import COMMON as COMMON
+from orchestrate.cli.grammar import Command as Command
+from orchestrate.cli.grammar import Option as Option
 
-
-class Option(NamedTuple):
-    """An option: `kind` is flag, text, whole (a number), choice or many (may be repeated)."""
-
-    name: str
-    help: str
-    kind: str = "flag"
-    short: str = ""
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Its name in what a command is given."""
-        return self.name.lstrip("-").replace("-", "_")
-
-
-class Command(NamedTuple):
-    """A command: `run` is `module:function(session, given) -> exit code`."""
-
-    path: tuple[str, ...]
-    help: str
-    run: str
-    options: tuple[Option, ...] = ()
-    argument: str = ""
-    """Name of the one argument, `ID?` when it may be left out; empty for none."""
-    more: str = ""
-    """Further help, after the one line."""
-    foreign: bool = False
-    """`run` names a click command of its own."""
-
-    @property
-    def takes(self) -> tuple[Option, ...]:
-        """Its options with those that every command has."""
-        return (*self.options, *COMMON)
-
-
-COMMON = (
-    Option("--json", "One JSON document on standard output, on failure too"),
-    Option("--output", "Form of the answer", "choice", choices=("text", "json", "jsonl")),
-    Option("--quiet", "The id or the version alone", short="-q"),
-    Option("--no-input", "Ask nothing"),
-    Option("--no-color", "No colour"),
-    Option("--utc", "Times in UTC"),
-)
 ENV = Option("--env", "Environment", "text", "-e", "NAME")
 VERSION = Option("--version", "Version", "text", "-V", "VERSION")
 REASON = Option("--reason", "Why, for the record", "text", metavar="TEXT")
@@ -60,12 +18,6 @@ WAIT = (
     Option("--wait", "Follow it to the end (the default)"),
     Option("--detach", "Print the id and return at once"),
     Option("--wait-timeout", "Stop watching after this long", "text", metavar="DURATION"),
-)
-DECIDE = (
-    Option("--key", "Sign with this SSH key, or its .pub and the agent", "text", metavar="FILE"),
-    Option("--passphrase", "Prove it by a passphrase, which is asked for"),
-    Option("--as", "Whose passphrase it is", "text", metavar="NAME"),
-    REASON,
 )
 STRATEGY = Option(
     "--strategy",
@@ -77,14 +29,14 @@ STRATEGY = Option(
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
-    "approvals": "Approvals: list, show, approve, reject",
+    **spec_approvals.GROUPS,
+    **spec_trust.GROUPS,
 }
 
 _READS = "orchestrate.cli.commands.reads"
 _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
-_APPROVALS = "orchestrate.cli.commands.approvals"
 _SERVICE = "orchestrate.cli.commands.service"
 
 COMMANDS = (
@@ -92,8 +44,12 @@ COMMANDS = (
         ("init",),
         "Write an orchestrate.yaml for this directory",
         "orchestrate.cli.commands.init:init",
-        (YES,),
-        more="Looks at what is here, shows what it would write, and overwrites nothing.",
+        (
+            YES,
+            Option("--admin", "Make yourself its first administrator", "text", metavar="NAME"),
+        ),
+        more="Looks at what is here, shows what it would write, and overwrites nothing. --admin "
+        "is for a person at a terminal: from then on roles count, on the service's socket too.",
     ),
     Command(
         ("env", "list"),
@@ -259,43 +215,8 @@ COMMANDS = (
         ),
         argument="ID?",
     ),
-    Command(
-        ("approvals", "list"),
-        "What waits for somebody's yes",
-        f"{_APPROVALS}:listed",
-        (
-            ENV,
-            Option("--all", "Those that were decided too"),
-            Option("--limit", "How many (20)", "whole", metavar="N"),
-            Option("--before", "Older than this one", "text", metavar="ID"),
-        ),
-    ),
-    Command(
-        ("approvals", "show"),
-        "What it would change, its whole digest, and who decided",
-        f"{_APPROVALS}:show",
-        (Option("--text", "The text that an approver signs, and nothing else"),),
-        argument="ID",
-    ),
-    Command(
-        ("approvals", "approve"),
-        "Say yes to a plan, after looking at it; never to one's own",
-        f"{_APPROVALS}:approve",
-        (
-            Option("--plan", "Its whole digest, where nobody is asked", "text", "", "DIGEST"),
-            *DECIDE,
-        ),
-        argument="ID",
-        more="Signs with --key, else with ORCHESTRATE_TOKEN, else with ORCHESTRATE_APPROVER_KEY or "
-        "a key of ~/.ssh. The key must be registered.",
-    ),
-    Command(
-        ("approvals", "reject"),
-        "Say no: one is enough",
-        f"{_APPROVALS}:reject",
-        DECIDE,
-        argument="ID",
-    ),
+    *spec_trust.COMMANDS,
+    *spec_approvals.COMMANDS,
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",
@@ -312,6 +233,11 @@ COMMANDS = (
         (
             Option("--idle-exit", "End after so long without work", "text", metavar="DURATION"),
             Option("--replace", "End the one that runs first"),
+            Option("--read-only", "Change nothing on anybody's behalf"),
+            Option("--http", "Serve REST with tokens here too", "text", metavar="HOST:PORT"),
+            Option("--tls-cert", "Certificate chain of --http, PEM", "text", metavar="FILE"),
+            Option("--tls-key", "Its private key, PEM", "text", metavar="FILE"),
+            Option("--name", "A name that --http is reached by", "many", metavar="HOST"),
         ),
     ),
     Command(("stop",), "Stop the service; what is deployed goes on", f"{_SERVICE}:stop"),

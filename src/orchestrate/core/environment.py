@@ -6,6 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from orchestrate.core.approval import Approvals, Factor
+from orchestrate.core.limits import Limits
 from orchestrate.core.model import Model
 
 
@@ -102,6 +103,7 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    limits: Limits | None = None
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

@@ -282,6 +282,20 @@ class ReadOnly(Refused):
     status = 403
 
 
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    code = "misdirected"
+    status = 421
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 
@@ -334,6 +348,40 @@ class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 
     code = "fenced_out"
+
+
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
+
+
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
+
+
+class StoreDamaged(PermanentError):
+    """The records are not as this program left them."""
+
+    code = "store_damaged"
 
 
 class ServiceUnreachable(TemporaryError):

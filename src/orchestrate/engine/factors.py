@@ -91,14 +91,14 @@ class Factors:
     def _by_signature(self, armoured: str, text: str) -> Proof:
         signature = sshsig.parse(armoured)
         with self._store.session() as session:
-            found = approvers.key(session, signature.fingerprint)
+            owner = approvers.key(session, signature.fingerprint)
             credential = f"ssh:{signature.fingerprint}"
-            standing = approvers.standing(session, found[0], credential) if found else None
+            standing = approvers.standing(session, owner, credential) if owner else None
         if standing is None:
             raise NotApprover(
                 "the key that signed is nobody's here",
                 why=[f"it is {signature.fingerprint}"],
-                fix=["an admin registers it: orchestrate auth key add"],
+                fix=["an admin registers it: orchestrate auth add NAME --role approver --key FILE"],
             )
         sshsig.verify(signature, text, NAMESPACE)
         return Proof(standing, Factor.SSH, credential, armoured)

@@ -106,11 +106,7 @@ def find(session: Session, name: str) -> ApprovalRow:
     known = digits.isdecimal() and len(digits) <= LONGEST_NUMBER
     row = session.get(ApprovalRow, int(digits)) if known else None
     if row is None:
-        raise UnknownApproval(
-            f"there is no request {name[:40]!r}",
-            why=["a request for approval is named a and a number, such as a31"],
-            fix=["orchestrate approvals list"],
-        )
+        raise unknown(name)
     return row
 
 
@@ -124,16 +120,33 @@ def of_deployment(session: Session, seq: int) -> ApprovalRow | None:
     return session.exec(statement).one_or_none()
 
 
+def unknown(name: str) -> UnknownApproval:
+    return UnknownApproval(
+        f"there is no request {name[:40]!r}",
+        why=["a request for approval is named a and a number, such as a31"],
+        fix=["orchestrate approvals list"],
+    )
+
+
+def asked_about(session: Session, environment_id: int) -> bool:
+    """Whether anything was ever asked for this environment."""
+    statement = select(ApprovalRow.id).where(col(ApprovalRow.environment_id) == environment_id)
+    return session.exec(statement.limit(1)).first() is not None
+
+
 def page(
     session: Session,
     *,
     environment_id: int | None = None,
+    within: Sequence[int] | None = None,
     state: State | None = None,
     before: int | None = None,
     limit: int = 10,
 ) -> Sequence[ApprovalRow]:
-    """Newest first, by key."""
+    """Newest first, by key; `within` are the environments that may be seen, None for all."""
     statement = select(ApprovalRow)
+    if within is not None:
+        statement = statement.where(col(ApprovalRow.environment_id).in_(within))
     if environment_id is not None:
         statement = statement.where(col(ApprovalRow.environment_id) == environment_id)
     if state is not None:

@@ -1,45 +1,14 @@
-"""Who may approve: people with their roles, the public keys they sign with, their passphrases.
-
-The engine asks by `standing`, `key` and `passphrase` alone: where people come from is said here.
-"""
+"""What approving asks of the people of the service: who somebody is by a key, and what they may do
+at this very moment by what proved who they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from pydantic import JsonValue
-from sqlmodel import Field, Session, col, select
-
-from orchestrate.core.approval import person_key
-from orchestrate.core.identity import Role
-from orchestrate.store.tables import Base, json_column, now
-
-
-class ApproverRow(Base, table=True):
-    """A person who may approve."""
-
-    __tablename__ = "approvers"
-
-    person_key: str = Field(primary_key=True)
-    person: str
-    roles: list[JsonValue] = Field(sa_column=json_column())
-    environments: list[JsonValue] = Field(sa_column=json_column())
-    passphrase: str | None = None
-    """argon2id in PHC form."""
-    created_at: datetime = Field(default_factory=now)
-
-
-class ApproverKeyRow(Base, table=True):
-    """An SSH public key of a person."""
-
-    __tablename__ = "approver_keys"
-
-    fingerprint: str = Field(primary_key=True)
-    """`SHA256:...`, as ssh-keygen shows it."""
-    person_key: str = Field(foreign_key="approvers.person_key")
-    public_key: str
-    """One line, as in a `.pub` file."""
-    created_at: datetime = Field(default_factory=now)
+from orchestrate.core.approval import same_person
+from orchestrate.core.identity import Principal, Role, narrowed, reaches
+from orchestrate.store import people, tokens
+from orchestrate.store.database import Session
+from orchestrate.store.people import PersonRow
 
 
 @dataclass(frozen=True)
@@ -53,80 +22,61 @@ class Standing:
 
     def reaches(self, environment: str) -> bool:
         """Whether `app/name` is one of theirs."""
-        names = (environment, environment.rpartition("/")[2])
-        return not self.environments or any(name in self.environments for name in names)
+        app, _, name = environment.rpartition("/")
+        return reaches(self.environments, app, name)
 
 
 def standing(session: Session, person: str, credential: str) -> Standing | None:
     """What `person` may do by `credential` at this moment; None when it is good no more."""
-    row = session.get(ApproverRow, person_key(person), populate_existing=True)
-    if row is None or not _holds(session, row, credential):
+    row = people.look(session, person)
+    if row is None or row.removed_at is not None:
         return None
-    roles = frozenset(Role(str(each)) for each in row.roles)
-    return Standing(row.person, roles, tuple(str(each) for each in row.environments))
+    kind, _, rest = credential.partition(":")
+    if kind == "token":
+        return _by_token(session, row, rest)
+    if kind == "ssh":
+        found = people.key(session, rest)
+        held = found is not None and found.person == row.name
+    else:
+        held = kind == "passphrase" and row.passphrase is not None
+    return Standing(row.name, row.held, tuple(row.environments)) if held else None
 
 
-def key(session: Session, fingerprint: str) -> tuple[str, str] | None:
-    """The person whose key it is, and the key."""
-    row = session.get(ApproverKeyRow, fingerprint, populate_existing=True)
-    owner = session.get(ApproverRow, row.person_key) if row else None
-    return (owner.person, row.public_key) if row and owner else None
+def key(session: Session, fingerprint: str) -> str | None:
+    """The person whose key it is."""
+    found = people.key(session, fingerprint)
+    return found.person if found else None
 
 
 def passphrase(session: Session, person: str) -> str | None:
     """The hash of a person's passphrase."""
-    row = session.get(ApproverRow, person_key(person), populate_existing=True)
-    return row.passphrase if row else None
+    row = people.look(session, person)
+    return row.passphrase if row and row.removed_at is None else None
 
 
 def set_passphrase(session: Session, person: str, phc: str) -> None:
     """Keep the hash of a person's passphrase."""
-    row = session.get_one(ApproverRow, person_key(person))
+    row = people.find(session, person)
     row.passphrase = phc
     session.add(row)
 
 
-def put(
-    session: Session, person: str, roles: Sequence[Role], environments: Sequence[str] = ()
-) -> None:
-    """Let a person approve with these roles, or with none of them any more."""
-    row = session.get(ApproverRow, person_key(person)) or ApproverRow(
-        person_key=person_key(person), person=person, roles=[], environments=[]
-    )
-    row.roles = [role.value for role in roles]
-    row.environments = list(environments)
-    session.add(row)
-    session.flush()
-
-
-def add_key(session: Session, person: str, fingerprint: str, public_key: str) -> None:
-    """Register a public key of a person."""
-    row = ApproverKeyRow(
-        fingerprint=fingerprint, person_key=person_key(person), public_key=public_key
-    )
-    session.merge(row)
-    session.flush()
-
-
-def remove_key(session: Session, fingerprint: str) -> None:
-    row = session.get(ApproverKeyRow, fingerprint)
-    if row is not None:
-        session.delete(row)
-
-
 def others(session: Session, person: str, roles: Sequence[Role]) -> bool:
     """Whether anybody but `person` may approve with one of `roles`."""
-    wanted = {role.value for role in roles}
-    statement = select(ApproverRow).where(col(ApproverRow.person_key) != person_key(person))
-    return any(wanted & {str(each) for each in row.roles} for row in session.exec(statement))
+    return any(
+        set(roles) & row.held and not same_person(row.name, person) for row in people.every(session)
+    )
 
 
-def _holds(session: Session, row: ApproverRow, credential: str) -> bool:
-    """Whether the credential is still this person's."""
-    kind, _, rest = credential.partition(":")
-    if kind == "ssh":
-        found = session.get(ApproverKeyRow, rest, populate_existing=True)
-        return found is not None and found.person_key == row.person_key
-    if kind == "passphrase":
-        return row.passphrase is not None
-    return kind == "token"
+def _by_token(session: Session, row: PersonRow, identity: str) -> Standing | None:
+    """A token has what it was given, as far as its person still has that; an agent's approves
+    nothing."""
+    token = tokens.look(session, identity)
+    if token is None or token.person != row.name or token.agent is not None:
+        return None
+    if not tokens.alive(session, token):
+        return None
+    scope = narrowed(row.environments, token.environments)
+    owner = Principal(row.name, row.name, "person", row.held)
+    roles = frozenset({token.held}) if scope is not None and owner.may(token.held) else frozenset()
+    return Standing(row.name, roles, tuple(scope or ()))

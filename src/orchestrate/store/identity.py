@@ -1,10 +1,8 @@
 """Which store this is: facts that are set once, when the schema is made, and never change."""
 
-import secrets
-
 from sqlmodel import Field, Session
 
-from orchestrate.store.database import begin_writing
+from orchestrate.core.errors import StoreDamaged
 from orchestrate.store.tables import Base
 
 STORE_ID = "store_id"
@@ -20,12 +18,13 @@ class FactRow(Base, table=True):
 
 
 def store_id(session: Session) -> str:
-    """The store's id, 32 hexadecimal characters: what is signed for one store is worthless in
-    another. Made when it is first asked for."""
+    """The store's id, 32 hexadecimal characters: what is sealed or signed for one store is
+    worthless in another. Raises StoreDamaged when somebody took it away."""
     row = session.get(FactRow, STORE_ID)
     if row is None:
-        begin_writing(session)
-        row = session.get(FactRow, STORE_ID) or FactRow(name=STORE_ID, value=secrets.token_hex(16))
-        session.add(row)
-        session.flush()
+        raise StoreDamaged(
+            "the store has no id",
+            why=["it is made with the schema, so somebody deleted it"],
+            fix=["restore the database from a backup"],
+        )
     return row.value

@@ -6,6 +6,7 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
@@ -19,16 +20,15 @@ from orchestrate.tools import (
     plans,
     service,
     starting,
+    trust,
 )
-from orchestrate.tools.operation import Hints, Operation
+from orchestrate.tools.operation import READ, SET, Hints, Operation
 
-READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
 ASK = Hints(read_only=False, destructive=False, idempotent=True, open_world=False)
 """Asks people, and decides nothing."""
-SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 # Operations differ in their types, each line of its own is checked.
@@ -42,6 +42,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -52,6 +53,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
@@ -62,6 +64,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",
@@ -72,6 +75,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -82,6 +86,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -93,7 +98,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -104,6 +111,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -114,6 +122,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -124,6 +133,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -135,6 +145,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -145,6 +156,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -155,6 +167,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -165,6 +178,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -175,7 +189,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="request_approval",
@@ -186,6 +202,8 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/request-approval"),
         toolset="deploy",
         hints=ASK,
+        role=Role.DEPLOYER,
+        records=True,
     ),
     Operation(
         name="list_approvals",
@@ -196,6 +214,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/approvals"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -207,6 +226,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/approvals/{approval}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -218,6 +238,8 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/approvals/{approval}/approve"),
         toolset="approve",
         hints=ACT,
+        role=Role.VIEWER,
+        records=True,
         mcp=False,
     ),
     Operation(
@@ -229,6 +251,22 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/approvals/{approval}/reject"),
         toolset="approve",
         hints=ACT,
+        role=Role.VIEWER,
+        records=True,
+        mcp=False,
+    ),
+    Operation(
+        name="set_passphrase",
+        title="Set a passphrase",
+        run=approvals.set_passphrase,
+        arguments=approvals.SetPassphrase,
+        document=approval_documents.PassphraseDocument,
+        rest=("POST", "/api/people/{person}/passphrase"),
+        toolset="setup",
+        hints=SET,
+        role=Role.ADMIN,
+        whole=True,
+        records=True,
         mcp=False,
     ),
     Operation(
@@ -240,7 +278,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
@@ -251,8 +291,11 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
+    *trust.OPERATIONS,
     Operation(
         name="get_service",
         title="Show the service",
@@ -262,6 +305,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -273,7 +317,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -284,7 +331,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
@@ -295,6 +344,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )

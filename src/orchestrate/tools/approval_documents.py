@@ -129,3 +129,8 @@ class AskedDocument(Document):
     command: str
     summary: str
     next: list[str]
+
+
+class PassphraseDocument(Document):
+    schema_: Literal["orchestrate.passphrase.v1"] = "orchestrate.passphrase.v1"
+    person: str

@@ -10,12 +10,17 @@ from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import InvalidInput, NotNow
 from orchestrate.core.untrusted import clean
 from orchestrate.engine.deciding import Wish
-from orchestrate.engine.factors import Given
-from orchestrate.store import approvals, deployments, environments
+from orchestrate.engine.factors import Given, hashed
+from orchestrate.store import approvals, approvers, audit, deployments, environments
 from orchestrate.store.approvals import ApprovalRow
 from orchestrate.store.database import Session
 from orchestrate.tools import present, present_approval
-from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList, AskedDocument
+from orchestrate.tools.approval_documents import (
+    ApprovalDocument,
+    ApprovalList,
+    AskedDocument,
+    PassphraseDocument,
+)
 from orchestrate.tools.operation import Arguments, Context
 
 ID = Field(description="Request for approval, such as a31")
@@ -57,6 +62,21 @@ class RequestApproval(Arguments):
     )
 
 
+class SetPassphrase(Arguments):
+    person: str = Field(max_length=63)
+    passphrase: str = Field(max_length=1024, repr=False)
+
+
+def set_passphrase(context: Context, given: SetPassphrase) -> PassphraseDocument:
+    """Set the passphrase by which a person approves."""
+    phc = hashed(given.passphrase)
+    with context.service.store.session() as session:
+        approvers.set_passphrase(session, given.person, phc)
+        subject = f"person:{given.person}"
+        audit.append(session, context.caller.event("person.passphrase", subject))
+    return PassphraseDocument(person=given.person)
+
+
 def list_approvals(context: Context, given: ListApprovals) -> ApprovalList:
     """Requests for approval, newest first."""
     with context.service.store.session() as session:
@@ -64,6 +84,7 @@ def list_approvals(context: Context, given: ListApprovals) -> ApprovalList:
         rows = approvals.page(
             session,
             environment_id=within,
+            within=environments.visible_ids(session),
             state=given.state,
             before=_before(given.cursor),
             limit=given.limit + 1,
@@ -76,7 +97,7 @@ def list_approvals(context: Context, given: ListApprovals) -> ApprovalList:
 def show_approval(context: Context, given: ShowApproval) -> ApprovalDocument:
     """A request with what it would change, and what is signed."""
     with context.service.store.session() as session:
-        row = approvals.find(session, given.approval)
+        row = _visible(session, given.approval)
         you = present_approval.you(session, context.caller.principal, row, given.key, given.person)
         return present_approval.approval(session, context.service.place, row, you)
 
@@ -125,8 +146,18 @@ def _before(cursor: str | None) -> int | None:
     return int(digits)
 
 
+def _visible(session: Session, name: str) -> ApprovalRow:
+    """The request, for whoever may see its environment. Raises UnknownApproval for others too."""
+    row = approvals.find(session, name)
+    if environments.visible_id(session, row.environment_id):
+        return row
+    raise approvals.unknown(name)
+
+
 def _decide(context: Context, given: Decide, decision: Decision) -> ApprovalDocument:
     service = context.service
+    with service.store.session() as session:
+        _visible(session, given.approval)
     wish = Wish(
         approval=given.approval,
         decision=decision,

@@ -99,7 +99,7 @@ def you(
     if key is not None:
         credential = f"ssh:{sshsig.fingerprint(sshsig.public_blob(key))}"
         owner = approvers.key(session, credential.removeprefix("ssh:"))
-        standing = approvers.standing(session, owner[0], credential) if owner else None
+        standing = approvers.standing(session, owner, credential) if owner else None
         factor = Factor.SSH
     elif person is not None:
         credential, factor = "passphrase", Factor.PASSPHRASE

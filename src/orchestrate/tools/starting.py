@@ -307,6 +307,8 @@ def _request(context: Context, reason: str | None) -> Request:
     return Request(
         actor=caller.actor,
         on_behalf_of=caller.on_behalf_of,
-        person=caller.principal.person,
         reason=reason,
+        person=caller.principal.person,
+        credential=caller.principal.credential,
+        request_id=caller.request_id,
     )

@@ -177,3 +177,21 @@ def _passphrase(session: Session, person: str) -> str:
 
 def _name(document: "Approval") -> str:
     return document["you"]["person"] if document["you"] else "you"
+
+
+def set_passphrase(session: Session, given: Given) -> int:
+    """Set a person's passphrase, typed twice, or read from standard input."""
+    name = given.text("argument") or ""
+    passphrase = _passphrase(session, name) if session.mode.prompts else _from_input()
+    if session.mode.prompts and _passphrase(session, f"{name}, again") != passphrase:
+        raise InvalidInput("the two are not the same", fix=["try again"])
+    body = {"passphrase": passphrase}
+    answer = session.client.post(f"/api/people/{segment(name)}/passphrase", body)
+    session.answer(answer, [f"{name} may approve by passphrase now"])
+    return 0
+
+
+def _from_input() -> str:
+    import sys
+
+    return sys.stdin.readline().rstrip("\n")

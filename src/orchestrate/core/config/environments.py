@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from orchestrate.core.config.approvals import approvals_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
@@ -32,6 +33,7 @@ KEYS = (
     "approvals",
     "timeout",
     "when_busy",
+    "limits",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -78,6 +80,7 @@ def environment_of(
         approvals=approvals,
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
+        limits=limits_of(section),
         source=f"{given.file}:{line}",
     )
     return environment, secrets

@@ -4,9 +4,10 @@ from alembic import context
 
 from orchestrate.store import (  # noqa: F401  each subject with tables of its own is imported here
     approvals,
-    approvers,
     audit,
     identity,
+    people,
+    tokens,
 )
 from orchestrate.store.tables import Base
 

@@ -17,16 +17,8 @@ def upgrade() -> None:
         )
         table.add_column(sa.Column("person", sqltypes.AutoString(), nullable=True))
         table.add_column(sa.Column("break_glass", sqltypes.AutoString(), nullable=True))
-    if not sa.inspect(op.get_bind()).has_table("facts"):
-        op.create_table(
-            "facts",
-            sa.Column("name", sqltypes.AutoString(), nullable=False),
-            sa.Column("value", sqltypes.AutoString(), nullable=False),
-            sa.PrimaryKeyConstraint("name", name=op.f("pk_facts")),
-        )
     _requests()
     _decisions()
-    _approvers()
 
 
 def _requests() -> None:
@@ -100,29 +92,3 @@ def _decisions() -> None:
         table.create_index(
             "uq_approval_decisions_person", ["approval", "person_key", "decision"], unique=True
         )
-
-
-def _approvers() -> None:
-    op.create_table(
-        "approvers",
-        sa.Column("person_key", sqltypes.AutoString(), nullable=False),
-        sa.Column("person", sqltypes.AutoString(), nullable=False),
-        sa.Column("roles", sa.JSON(), nullable=False),
-        sa.Column("environments", sa.JSON(), nullable=False),
-        sa.Column("passphrase", sqltypes.AutoString(), nullable=True),
-        sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("person_key", name=op.f("pk_approvers")),
-    )
-    op.create_table(
-        "approver_keys",
-        sa.Column("fingerprint", sqltypes.AutoString(), nullable=False),
-        sa.Column("person_key", sqltypes.AutoString(), nullable=False),
-        sa.Column("public_key", sqltypes.AutoString(), nullable=False),
-        sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["person_key"],
-            ["approvers.person_key"],
-            name=op.f("fk_approver_keys_person_key_approvers"),
-        ),
-        sa.PrimaryKeyConstraint("fingerprint", name=op.f("pk_approver_keys")),
-    )
