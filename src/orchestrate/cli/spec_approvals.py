@@ -40,8 +40,8 @@ COMMANDS = (
             *DECIDE,
         ),
         argument="ID",
-        more="Signs with --key, else with ORCHESTRATE_TOKEN, else with ORCHESTRATE_APPROVER_KEY or "
-        "a key of ~/.ssh. The key must be registered.",
+        more="By --key or --passphrase, else by your token, else by ORCHESTRATE_APPROVER_KEY or a "
+        "key of ~/.ssh. A key must be registered.",
     ),
     Command(
         ("approvals", "reject"),

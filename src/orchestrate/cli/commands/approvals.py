@@ -1,6 +1,5 @@
 """Approvals: who waits for a yes, what it would change, and a person's decision."""
 
-import os
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from orchestrate.cli.client import Answer, segment
@@ -22,6 +21,9 @@ class Means(NamedTuple):
     public: str | None
     person: str | None
     passphrase: bool
+
+
+BY_TOKEN = Means(None, None, None, False)
 
 
 def listed(session: Session, given: Given) -> int:
@@ -75,11 +77,14 @@ def reject(session: Session, given: Given) -> int:
 
 
 def _look(session: Session, given: Given) -> tuple[Means, "Approval"]:
-    """The request, with who decides."""
-    means = _means(given)
-    query = {"key": means.public, "person": means.person if means.passphrase else None}
+    """The request, with who decides: by what was named, else by the caller's token, else by one
+    of the usual keys."""
     path = f"/api/approvals/{segment(given.text('argument') or '')}"
-    document = cast("Approval", session.client.get(path, query).document)
+    means = _named(given)
+    document = cast("Approval", session.client.get(path, _who(means)).document)
+    if means == BY_TOKEN and document["you"] is None:
+        means = _usual()
+        document = cast("Approval", session.client.get(path, _who(means)).document)
     signed = document["signed"]
     if (signed["request"], signed["plan"]) != (document["id"], document["plan_digest"]):
         raise ApprovalInvalid(
@@ -88,7 +93,11 @@ def _look(session: Session, given: Given) -> tuple[Means, "Approval"]:
     return means, document
 
 
-def _means(given: Given) -> Means:
+def _who(means: Means) -> dict[str, str | int | float | None]:
+    return {"key": means.public, "person": means.person}
+
+
+def _named(given: Given) -> Means:
     key, person = given.text("key"), given.text("as")
     if given.flag("passphrase"):
         if key is not None or person is None:
@@ -97,15 +106,21 @@ def _means(given: Given) -> Means:
                 fix=["orchestrate approvals approve ID --passphrase --as NAME"],
             )
         return Means(None, None, person, True)
-    if key is None and os.environ.get("ORCHESTRATE_TOKEN"):
-        return Means(None, None, None, False)
+    if key is None:
+        return BY_TOKEN
     from orchestrate.cli import signing
 
-    key = key or signing.usual_key()
+    return Means(key, signing.public_key(key), None, False)
+
+
+def _usual() -> Means:
+    from orchestrate.cli import signing
+
+    key = signing.usual_key()
     if key is None:
         raise InvalidInput(
             "nothing here proves who decides",
-            why=["no --key, no ORCHESTRATE_TOKEN, and no key in ~/.ssh"],
+            why=["no --key, no approver's token, and no key in ~/.ssh"],
             fix=[
                 "sign with a registered key: --key FILE",
                 "or: --passphrase --as NAME",
