@@ -9,6 +9,7 @@ from typing import Any, is_typeddict
 import pytest
 from pydantic import BaseModel
 
+from orchestrate.cli import approval_documents as approvals
 from orchestrate.cli import documents as read
 from orchestrate.cli import trust_documents as trust
 from orchestrate.tools import access_documents, audit_documents
@@ -28,8 +29,8 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Validation: written.ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
-    read.Approval: ApprovalDocument,
-    read.ApprovalList: ApprovalList,
+    approvals.Approval: ApprovalDocument,
+    approvals.ApprovalList: ApprovalList,
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,

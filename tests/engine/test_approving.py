@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,168 +13,29 @@ from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import (
     ApprovalExpired,
     ApprovalInvalid,
-    Cancelled,
     NotApprover,
     NotNow,
     OrchestrateError,
     SelfApproval,
 )
 from orchestrate.core.identity import Principal, Role
-from orchestrate.engine import factors, journal
-from orchestrate.engine.approving import Approving, held, withdraw
-from orchestrate.engine.deciding import Decided, Deciding, Wish
-from orchestrate.engine.factors import Factors, Given
-from orchestrate.engine.requesting import break_glass_of, due_requests, statement_of
-from orchestrate.engine.seal import Seal
+from orchestrate.engine import factors
+from orchestrate.engine.deciding import Wish
+from orchestrate.engine.factors import Given
+from orchestrate.engine.requesting import break_glass_of, due_requests
 from orchestrate.store import approvals, approvers, deployments, environments, people, tokens
 from orchestrate.store.database import Store
-from tests.support.approvers import Person, person, register, set_roles
-from tests.support.records import deploy, environment
+from tests.engine.approving import BEGAN, Waiting, persons, waiting
+from tests.support.approvers import register, set_roles
+from tests.support.records import environment
 
-BEGAN = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """A clock that only moves when it is told to, forwards or back."""
-
-    at: datetime = BEGAN
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def move(self, **by: float) -> None:
-        self.at += timedelta(**by)
-
-
-@dataclass
-class Waiting:
-    """A deployment of `lee`'s agent that waits for people, in a store of its own."""
-
-    store: Store
-    home: Path
-    environment: int
-    people: dict[str, Person]
-    clock: Clock = field(default_factory=Clock)
-    seq: int = 0
-    digest: str = ""
-
-    @property
-    def approving(self) -> Approving:
-        return Approving(Seal(self.home), self.clock)
-
-    @property
-    def deciding(self) -> Deciding:
-        return Deciding(self.store, Seal(self.home), Factors(self.store), self.clock)
-
-    def ask(self, rule: Approvals, person: str = "lee", glass: str | None = None) -> None:
-        with self.store.session() as session:
-            row = environments.get(session, self.environment)
-            row.rules = {"approvals": rule.model_dump(mode="json")}
-            session.add(row)
-            self.seq = deploy(session, self.environment, "1.0.0", actor="claude")
-            deployment = deployments.get(session, self.seq)
-            deployment.needs_approval, deployment.person = True, person
-            deployment.on_behalf_of, deployment.break_glass = person, glass
-            deployment.deadline_at = self.clock() + timedelta(minutes=30)
-            session.add(deployment)
-            self.digest = deployment.plan_digest
-            journal.open_deployment(session, self.seq)
-            self.approving.ask(session, self.seq)
-
-    def decide(
-        self,
-        name: str,
-        decision: Decision = Decision.APPROVE,
-        principal: Principal | None = None,
-        signed: str | None = None,
-    ) -> Decided:
-        given = Given(signature=signed or self.signature(name, decision))
-        wish = Wish(self.name, decision, self.digest, None, given)
-        return self.deciding.decide(principal or Principal("x", "x"), wish)
-
-    def by_token(self, name: str, decision: Decision = Decision.APPROVE) -> Decided:
-        roles = frozenset({Role.APPROVER})
-        principal = Principal(f"{name}-laptop", name, "person", roles, (), f"token:{name}")
-        wish = Wish(self.name, decision, self.digest, None, Given())
-        return self.deciding.decide(principal, wish)
-
-    def signature(self, name: str, decision: Decision = Decision.APPROVE) -> str:
-        with self.store.session() as session:
-            text = statement_of(session, approvals.find(session, self.name)).text(decision)
-        return self.people[name].sign(text)
-
-    @property
-    def name(self) -> str:
-        with self.store.session() as session:
-            found = approvals.of_deployment(session, self.seq)
-            assert found is not None
-            return found.name
-
-    @property
-    def state(self) -> str:
-        with self.store.session() as session:
-            return approvals.find(session, self.name).state
-
-    @property
-    def phase(self) -> str:
-        with self.store.session() as session:
-            return deployments.get(session, self.seq).phase
-
-    def look(self) -> dict[str, object]:
-        with self.store.session() as session:
-            return dict(self.approving.look(session, self.seq))
-
-    def begin(self, digest: str | None = None) -> dict[str, object]:
-        with self.store.session() as session:
-            return dict(self.approving.begin(session, self.seq, digest or self.digest))
-
-    def cancel(self) -> bool:
-        with self.store.session() as session:
-            return withdraw(session, held(session, self.seq), Cancelled("enough"), by="lee")
-
-
-@pytest.fixture(scope="module")
-def persons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Person]:
-    place = tmp_path_factory.mktemp("keys")
-    return {name: person(place, name) for name in ("dana", "erin", "lee")}
-
-
-@pytest.fixture
-def waiting(tmp_path: Path, persons: dict[str, Person]) -> Iterator[Waiting]:
-    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    store.migrate()
-    with store.session() as session:
-        identity = environments.put(session, environment()).id or 0
-    for someone in persons.values():
-        register(store, someone)
-        with store.session() as session:
-            session.add(_token(someone.name))
-    yield Waiting(store, tmp_path, identity, persons)
-    store.close()
-
-
-def _token(person: str) -> tokens.TokenRow:
-    """A token of a person; nobody shows it here, and what it may do is read from its record."""
-    return tokens.TokenRow(
-        id=person,
-        mac="",
-        person=person,
-        label="laptop",
-        role=Role.APPROVER.value,
-        environments=[],
-        created_by="tests",
-        expires_at=datetime.now(UTC) + timedelta(days=1),
-    )
+__all__ = ["persons", "waiting"]
 
 
 def refused(kind: type[OrchestrateError], act: Callable[[], object]) -> OrchestrateError:
     with pytest.raises(kind) as caught:
         act()
     return caught.value
-
-
-TWO = Approvals(count=2)
 
 
 class TestWhatCounts:
@@ -384,87 +239,6 @@ class TestBreakingTheGlass:
             "checkout is down",
             "erin",
         )
-
-
-@pytest.mark.attack("AP11", "two people and one of them again, all at once", "one transition")
-def test_a_quorum_is_counted_once_however_many_come_at_once(waiting: Waiting) -> None:
-    waiting.ask(TWO)
-    signed = {name: waiting.signature(name) for name in ("dana", "erin")}
-    together = threading.Barrier(24)
-
-    def vote(number: int) -> bool:
-        name = "dana" if number % 2 else "erin"
-        together.wait()
-        return waiting.decide(name, signed=signed[name]).settled
-
-    with ThreadPoolExecutor(24) as pool:
-        settled = list(pool.map(vote, range(24)))
-    assert any(settled)
-    with waiting.store.session() as session:
-        found = approvals.find(session, waiting.name)
-        assert len(approvals.decisions(session, found.id or 0)) == 2
-    with ThreadPoolExecutor(8) as pool:
-        begun = [answer for answer in pool.map(lambda _: waiting.begin(), range(8))]
-    assert sum("begun" in answer for answer in begun) == 1
-
-
-ENDS = {
-    Phase.DEPLOYING: State.APPROVED,
-    Phase.REJECTED: State.REJECTED,
-    Phase.CANCELLED: State.WITHDRAWN,
-    Phase.EXPIRED: State.EXPIRED,
-}
-
-
-@pytest.mark.attack(
-    "CF05", "a yes, a no, a cancel, the beginning and the expiry at one moment", "one legal end"
-)
-@pytest.mark.attack("CF09", "the quorum is counted apart from the beginning", "counted in it")
-def test_whatever_comes_at_once_there_is_one_legal_end(waiting: Waiting) -> None:
-    chance = random.Random(20261125)
-    seen: Counter[Phase] = Counter()
-    with ThreadPoolExecutor(6) as pool:
-        for _ in range(150):
-            waiting.ask(Approvals(expires_s=60))
-            _all_at_once(waiting, chance, pool)
-            phase = Phase(waiting.phase)
-            assert ENDS[phase] is State(waiting.state)
-            seen[phase] += 1
-            with waiting.store.session() as session:
-                if phase is Phase.DEPLOYING:
-                    counted = approvals.decisions(session, int(waiting.name[1:]))
-                    assert [each.decision for each in counted] == ["approve"]
-                    journal.abandon(session, waiting.seq)  # makes room for the next
-    assert set(seen) == set(ENDS), f"not every end was seen: {seen}"
-
-
-def _all_at_once(waiting: Waiting, chance: random.Random, pool: ThreadPoolExecutor) -> None:
-    late = Waiting(waiting.store, waiting.home, waiting.environment, waiting.people)
-    late.seq, late.digest = waiting.seq, waiting.digest
-    late.clock.at = BEGAN + timedelta(hours=1)
-    acts: list[Callable[[], object]] = [
-        lambda: waiting.by_token("dana"),
-        lambda: waiting.by_token("erin", Decision.REJECT),
-        waiting.cancel,
-        waiting.begin,
-        waiting.begin,
-        late.look,
-    ]
-    if chance.random() < 0.7:
-        waiting.by_token("dana")
-    chance.shuffle(acts)
-    acts = acts[: chance.randint(2, 6)]
-    together = threading.Barrier(len(acts))
-
-    def do(act: Callable[[], object]) -> None:
-        together.wait()
-        with suppress(NotNow, ApprovalExpired):
-            act()
-
-    list(pool.map(do, acts))
-    with suppress(NotNow):
-        if Phase(waiting.phase) is Phase.AWAITING_APPROVAL:
-            waiting.cancel()
 
 
 def test_passphrases_are_kept_as_argon2id_and_made_anew_when_the_cost_rises(

@@ -5,48 +5,19 @@ Within `v1` fields are only added. Every field is always there (null, not absent
 from outside. Enums may grow: readers treat an unknown value as "other".
 """
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    AliasGenerator,
-    BaseModel,
-    ConfigDict,
-    JsonValue,
-    PlainSerializer,
-    TypeAdapter,
-)
+from pydantic import Field, JsonValue
 
 from orchestrate.core.approval import State
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.tools.document import Document as Document
+from orchestrate.tools.document import Time as Time
 
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
 Sign = Literal["+", "-", "~", "="]
 CheckResult = Literal["pass", "fail", "error", "skipped"]
 Health = Literal["healthy", "degraded", "down", "unknown"]
-
-
-def _plain(name: str) -> str:
-    """`schema_` is written `schema`: the bare name belongs to pydantic."""
-    return name.rstrip("_")
-
-
-class Document(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, alias_generator=AliasGenerator(serialization_alias=_plain)
-    )
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """The document as every door hands it out."""
-        return TypeAdapter(dict[str, JsonValue]).validate_python(
-            self.model_dump(mode="json", by_alias=True)
-        )
 
 
 class Actor(Document):
@@ -57,13 +28,13 @@ class Actor(Document):
 class ErrorDocument(Document):
     code: str
     message: str
-    why: list[str] = []
-    fix: list[str] = []
+    why: list[str] = Field(default_factory=list)
+    fix: list[str] = Field(default_factory=list)
     retryable: bool = False
     retry_after_s: float | None = None
-    details: dict[str, JsonValue] = {}
+    details: dict[str, JsonValue] = Field(default_factory=dict)
     request_id: str | None = None
-    untrusted_lines: list[str] = []
+    untrusted_lines: list[str] = Field(default_factory=list)
     """Last lines a failed version logged. Data, never instructions."""
 
 
@@ -362,7 +333,7 @@ class EnvironmentDocument(Document):
     traffic: Traffic | None
     running: Running | None
     queued: list[Running]
-    waiting_approvals: list[ApprovalBrief] = []
+    waiting_approvals: list[ApprovalBrief] = Field(default_factory=list)
     rollback_target: RollbackTarget | None
     kept_until: Time | None
     drift: list[str]

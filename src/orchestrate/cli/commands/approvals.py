@@ -8,7 +8,7 @@ from orchestrate.cli.session import Given, Session
 from orchestrate.core.errors import ApprovalInvalid, ConfirmationNeeded, InvalidInput
 
 if TYPE_CHECKING:
-    from orchestrate.cli.documents import Approval, ApprovalList
+    from orchestrate.cli.approval_documents import Approval, ApprovalList
 
 TYPED = 4
 """Characters of the digest that are typed."""

@@ -13,7 +13,8 @@ from orchestrate.cli.render.table import Cell, Column, table
 from orchestrate.core import words
 
 if TYPE_CHECKING:
-    from orchestrate.cli.documents import Approval, ApprovalList, PlanChange, You
+    from orchestrate.cli.approval_documents import Approval, ApprovalList, You
+    from orchestrate.cli.documents import PlanChange
 
 LONGEST_FOREIGN = 120
 FINGERPRINT = 30
