@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from orchestrate.core.model import Model
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import Calendar
 
 
 class EnvironmentType(StrEnum):
@@ -99,6 +101,10 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    checks: Checks = Checks()
+    """What must be known of a version before it is deployed."""
+    calendar: Calendar = Calendar()
+    """When deployments may begin."""
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 
