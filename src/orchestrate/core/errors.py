@@ -165,6 +165,26 @@ class ArtifactInvalid(Refused):
     status = 422
 
 
+class Unsigned(Refused):
+    """Nobody has signed the artifact."""
+
+    code = "unsigned"
+    status = 422
+
+
+class SignatureInvalid(Refused):
+    """There is a signature, and it does not hold: another key, digest, identity or log entry."""
+
+    code = "signature_invalid"
+    status = 422
+
+
+class WindowClosed(Refused):
+    """Deployments may not begin in the environment now; `why` says when they may."""
+
+    code = "window_closed"
+
+
 class StrategyUnsupported(Refused):
     code = "strategy_unsupported"
     status = 422
