@@ -266,6 +266,20 @@ class OutboundRefused(Refused):
     status = 403
 
 
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 
@@ -318,6 +332,24 @@ class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 
     code = "fenced_out"
+
+
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
+
+
+class StoreDamaged(PermanentError):
+    """The records are not as this program left them."""
+
+    code = "store_damaged"
 
 
 class ServiceUnreachable(TemporaryError):

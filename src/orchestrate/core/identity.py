@@ -1,5 +1,6 @@
 """Who asks: a principal, what it may do, and the person behind it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -13,6 +14,11 @@ class Role(StrEnum):
     DEPLOYER = "deployer"
     APPROVER = "approver"
     ADMIN = "admin"
+
+
+def reaches(scope: Collection[str], app: str, name: str) -> bool:
+    """Whether a scope, of `app/name` and `name`, holds an environment; an empty one holds all."""
+    return not scope or name in scope or f"{app}/{name}" in scope
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
+    audit,
+    audit_documents,
     deployments,
     documents,
     environments,
@@ -38,6 +41,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -48,6 +52,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
@@ -58,6 +63,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",
@@ -68,6 +74,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -78,6 +85,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -89,7 +97,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -100,6 +110,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -110,6 +121,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -120,6 +132,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -131,6 +144,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -141,6 +155,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -151,6 +166,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -161,6 +177,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -171,7 +188,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="set_environments",
@@ -182,7 +201,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
@@ -193,7 +214,50 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
+    ),
+    Operation(
+        name="list_audit",
+        title="Read the audit trail",
+        run=audit.list_audit,
+        arguments=audit.ListAudit,
+        document=audit_documents.AuditList,
+        rest=("GET", "/api/audit"),
+        toolset="read",
+        hints=READ,
+        role=Role.VIEWER,
+        mcp=False,
+        whole=True,
+    ),
+    Operation(
+        name="verify_audit",
+        title="Verify the audit trail",
+        run=audit.verify_audit,
+        arguments=audit.VerifyAudit,
+        document=audit_documents.AuditReport,
+        rest=("POST", "/api/audit/verify"),
+        toolset="read",
+        hints=READ,
+        role=Role.VIEWER,
+        mcp=False,
+        whole=True,
+    ),
+    Operation(
+        name="accept_restore",
+        title="Accept a restored trail",
+        run=audit.accept_restore,
+        arguments=audit.AcceptRestore,
+        document=audit_documents.AcceptedRestore,
+        rest=("POST", "/api/audit/accept-restore"),
+        toolset="service",
+        hints=SET,
+        role=Role.ADMIN,
+        mcp=False,
+        whole=True,
+        records=True,
+        always=True,
     ),
     Operation(
         name="get_service",
@@ -204,6 +268,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -215,7 +280,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -226,7 +294,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
@@ -237,6 +307,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )
