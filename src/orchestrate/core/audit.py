@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from orchestrate.core.environment import Model
+from orchestrate.core.model import Model
 
 
 class AuditEvent(Model):
