@@ -208,7 +208,7 @@ def _placebo(state: _State) -> bool:
 
 def _proven(state: _State, design: Design, safe: float, dispersion: float | None) -> bool:
     # Fewer buckets cannot show bursts, and a lull between two would pass for a good release.
-    if state.n < FIRST:
+    if state.difference.n < FIRST:
         return False
     enough = -math.log(design.beta)
     negligible = (
