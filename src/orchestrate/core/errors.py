@@ -243,6 +243,33 @@ class NotNow(Refused):
     code = "not_now"
 
 
+class MetricsMissing(Refused):
+    """A canary is to be analysed and nothing counts its requests."""
+
+    code = "metrics_missing"
+    status = 422
+
+
+class MetricsInvalid(Refused):
+    """A metric's query cannot be asked as it stands, or cannot tell two revisions apart."""
+
+    code = "metrics_invalid"
+    status = 422
+
+
+class BaselineUnhealthy(Refused):
+    """What is live is over the limit itself, so no release could be judged by it."""
+
+    code = "baseline_unhealthy"
+
+
+class MetricSourceRefused(Refused):
+    """A metric source refuses the question, or whoever asks it; the same question fails again."""
+
+    code = "metric_source_refused"
+    status = 422
+
+
 class VerdictOutOfReach(Refused):
     """At today's traffic the analysis cannot come to a verdict before its horizon."""
 
@@ -361,6 +388,12 @@ class OutboundFailed(TemporaryError):
 
     code = "outbound_failed"
     status = 502
+
+
+class MetricsUnavailable(TemporaryError):
+    """A metric source gave no answer, or only a part of one."""
+
+    code = "metrics_unavailable"
 
 
 class RateLimited(TemporaryError):

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
@@ -127,6 +129,22 @@ class LogLine:
     replica: int
     text: str
     at: str | None = None
+
+
+class MetricSource(Protocol):
+    """A monitoring system, as one environment asks it."""
+
+    def read(
+        self, query: MetricQuery, name: str, revision: Ref, since: float, slots: int, slot_s: float
+    ) -> Sequence[Counts | None]:
+        """What the metric `name` counted of one revision in each of `slots` spans of `slot_s`
+        seconds, the first one beginning at `since` (seconds since the epoch).
+
+        None stands where the source knows nothing, which is not the same as zero. Raises
+        MetricsUnavailable, RateLimited or OutboundFailed when asking again may help, also for a
+        partial answer; MetricSourceRefused and MetricsInvalid when it will not.
+        """
+        ...
 
 
 class Secrets(Protocol):

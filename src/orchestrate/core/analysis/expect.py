@@ -93,7 +93,7 @@ def _sequence(
     deviation = math.sqrt(
         worse * (1 - worse) / (share * here) + base * (1 - base) / ((1 - share) * here)
     )
-    alpha = (1 - 2 * FAST_PART) * policy.alpha
+    alpha = (1 - FAST_PART) * policy.alpha
     buckets = FIRST
     while radius(buckets, alpha) * deviation > worse - base:
         buckets = math.ceil(buckets * 1.02)

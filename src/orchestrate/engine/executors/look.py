@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from orchestrate.core.errors import OrchestrateError, StepFailed
-from orchestrate.core.protocols import Provider
+from orchestrate.core.protocols import MetricSource, Provider
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
@@ -30,6 +30,8 @@ class Scene:
     provider: Provider
     revision: Callable[[str], Revision]
     host: str | None = None
+    source: MetricSource | None = None
+    """What the steps' metrics are asked of."""
     clock: Callable[[], float] = time.time
 
 
