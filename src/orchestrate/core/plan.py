@@ -61,8 +61,14 @@ def make_plan(
     change = _change(
         environment, target, live, observed, capabilities, replicas=replicas, before=live_replicas
     )
+    native = capabilities.native.get(wanted)
+    if native is not None:
+        update = {"native_rolling": True, "native_how": native.how, "native_s": native.takes_s}
+        change = change.model_copy(update=update)
     if already_there(target, live, observed, replicas):
         steps: tuple[Step, ...] = ()
+    elif native is not None:
+        steps = STRATEGIES[StrategyName.ROLLING](change)
     elif kind is Kind.ROLLBACK and wanted is not StrategyName.RECREATE:
         steps = rollback.steps(change)
     else:

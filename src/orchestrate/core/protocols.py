@@ -17,12 +17,24 @@ Fallback = Ref | None
 
 
 @dataclass(frozen=True)
+class Native:
+    """A strategy that the platform carries out whole: one Roll step, its own steps and gates."""
+
+    how: str
+    """What it will do, in the words of the plan."""
+    takes_s: float = 0.0
+    """Time it spends by itself, such as for baking."""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a platform can do."""
 
     strategies: frozenset[StrategyName]
     native_rolling: bool = False
     """It replaces replicas by itself (a Roll step)."""
+    native: Mapping[StrategyName, Native] = field(default_factory=dict)
+    """Strategies that are its own, the way back too: nothing can be started beside what runs."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
 
