@@ -14,6 +14,7 @@ from orchestrate.core.revision import Revision
 from orchestrate.providers.docker import DockerProvider
 from tests.support.docker.engine import Engine, engine
 from tests.support.local import APP, Local
+from tests.support.secrets import NoSecrets
 
 RECIPE = ('CMD ["python3", "-I", "-S", "app.py"]',)
 IMAGES = "orchestrate-tests/app"
@@ -70,7 +71,7 @@ class Docker(Local):
         )
 
     def another(self) -> DockerProvider:
-        return DockerProvider(self.environment, str(self.home))
+        return DockerProvider(self.environment, str(self.home), NoSecrets())
 
     def release(
         self, version: str, text: str = APP, *lines: str, failing: bool = False
