@@ -165,7 +165,8 @@ def _check(environment: Environment, wanted: StrategyName, capabilities: Capabil
         fix=[
             f"orchestrate deploy --env {environment.name} --version VERSION --strategy {name}"
             for name in able[:1]
-        ],
+        ]
+        + [capabilities.missing[wanted] for _ in able[:1] if wanted in capabilities.missing],
     )
 
 

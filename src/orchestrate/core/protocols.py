@@ -23,8 +23,8 @@ Fallback = Ref | None
 class Native:
     """A strategy that the platform carries out whole: one Roll step, its own steps and gates."""
 
-    how: str
-    """What it will do, in the words of the plan."""
+    how: str | None
+    """What it will do, in the words of the plan; None: replace one replica after another."""
     takes_s: float = 0.0
     """Time it spends by itself, such as for baking."""
 
@@ -38,6 +38,10 @@ class Capabilities:
     """It replaces replicas by itself (a Roll step)."""
     native: Mapping[StrategyName, Native] = field(default_factory=dict)
     """Strategies that are its own, the way back too: nothing can be started beside what runs."""
+    missing: Mapping[StrategyName, str] = field(default_factory=dict)
+    """What the config would need for a strategy that it cannot do as it is."""
+    stops_within_s: float = 300.0
+    """Longest time a replica may take to end, its last requests included."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
 
