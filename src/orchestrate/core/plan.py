@@ -63,7 +63,7 @@ def make_plan(
     )
     if already_there(target, live, observed, replicas):
         steps: tuple[Step, ...] = ()
-    elif kind is Kind.ROLLBACK and wanted is not StrategyName.RECREATE:
+    elif kind is Kind.ROLLBACK and not _back_as_forth(wanted, change):
         steps = rollback.steps(change)
     else:
         steps = STRATEGIES[wanted](change)
@@ -135,6 +135,14 @@ def _key(step: Step) -> str:
             return f"{kind}-{step.percent}"
         case _:
             return kind
+
+
+def _back_as_forth(strategy: StrategyName, change: Change) -> bool:
+    """Whether a rollback takes the way of a deployment: there is no room for two revisions, or the
+    platform rolls back as it rolls, and nothing is running that one could switch to."""
+    if strategy is StrategyName.RECREATE:
+        return True
+    return strategy is StrategyName.ROLLING and change.native_rolling and not change.new_runs
 
 
 def _check(environment: Environment, wanted: StrategyName, capabilities: Capabilities) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from pydantic import JsonValue
+
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.steps import Share
@@ -87,6 +89,9 @@ class LiveState:
     """Where the environment answers."""
     write: int = 0
     """Number of the newest write seen at the target."""
+    tolerance: int = 0
+    """Percent points a share may differ from what was asked, where the platform cannot divide the
+    traffic as finely: by whole replicas."""
 
     def replicas(self, key: str) -> tuple[Replica, ...]:
         """Replicas of a revision; none when it does not run."""
@@ -176,6 +181,45 @@ class Provider(Protocol):
 
     def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
         """The last `tail` lines of each replica, oldest first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a platform has come with a revision, by its own account."""
+
+    done: bool
+    text: str
+    memory: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Handed to the next question: since when something has been wrong, and the like."""
+
+
+@runtime_checkable
+class Rolling(Protocol):
+    """A provider whose platform replaces the replicas that serve, itself and in their place."""
+
+    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
+        """Replace what serves by `revision`; the traffic follows. The first one of all is started
+        and gets the traffic. Returns when it was asked for."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A provider whose platform says itself whether a revision is up, or why it never will be."""
+
+    def progress(
+        self,
+        revision: Revision,
+        replicas: int,
+        watched_s: float,
+        memory: Mapping[str, JsonValue],
+    ) -> Progress:
+        """How the platform stands with `replicas` of a revision that it was asked for.
+
+        `watched_s` counts the seconds it was watched so far, `memory` is the last answer's. Raises
+        a StepFailed, with the diagnosis, as soon as it is known that it will not come up.
+        """
         ...
 
 

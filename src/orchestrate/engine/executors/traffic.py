@@ -23,15 +23,25 @@ def routed(step: Step, scene: Scene, memory: Memory) -> Look:
     seen = scene.provider.observe()
     wanted = {s.revision.key: s.percent for s in step.shares if s.percent}
     found = {s.revision.key: s.percent for s in seen.shares if s.percent}
-    if found != wanted:
+    if not _near(wanted, found, seen.tolerance):
         raise EdgeFailed(
             "the traffic is not divided as asked",
             why=[f"asked for {wanted}, observed {found}"],
         )
     if not step.shares:
         return Look(True, "nothing is served")
-    parts = [f"{s.percent}% on {s.revision.version}" for s in step.shares if s.percent]
-    return Look(True, ", ".join(reversed(parts)), data={"serving": serving(seen)})
+    parts = [f"{found[s.revision.key]}% on {s.revision.version}" for s in step.shares if s.percent]
+    text = ", ".join(reversed(parts))
+    if found != wanted:
+        text += "; asked for " + " and ".join(f"{p}%" for p in reversed(wanted.values()))
+    return Look(True, text, data={"serving": serving(seen)})
+
+
+def _near(wanted: dict[str, int], found: dict[str, int], tolerance: int) -> bool:
+    """Whether the same revisions have the traffic, each as much of it as the platform can do."""
+    if found.keys() != wanted.keys():
+        return False
+    return all(abs(found[key] - percent) <= tolerance for key, percent in wanted.items())
 
 
 def serving(seen: LiveState) -> dict[str, JsonValue]:
