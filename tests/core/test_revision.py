@@ -15,10 +15,10 @@ REVISION = Revision(
     provider="local",
     config={"command": ["python3", "shop.py"], "replicas": 2, "deep": {"b": 1, "a": None}},
     variables={"LOG_LEVEL": "info", "CURRENCY": "EUR"},
-    secret_versions={"KEY": 3},
+    secret_versions={"KEY": "3"},
     health=HealthGate(path="/healthz", interval_s=0.5),
 )
-PINNED = "sha256:3f8a940deac7a8031373c8e50d23718841c79d14bf1520a0f32efef2d3015f47"
+PINNED = "sha256:62db714bfaa17389680454c54a2ae303b4c70146621033ae93484ecc96e9fce7"
 
 
 def test_the_digest_is_pinned() -> None:
@@ -50,7 +50,7 @@ def test_a_round_trip_through_json_changes_nothing() -> None:
         {"provider": "docker"},
         {"config": {"replicas": 3}},
         {"variables": {"LOG_LEVEL": "debug"}},
-        {"secret_versions": {"KEY": 4}},
+        {"secret_versions": {"KEY": "4"}},
         {"health": HealthGate(path="/up")},
     ],
 )

@@ -19,6 +19,7 @@ from orchestrate.core.steps import Share
 from orchestrate.providers.local import LocalProvider
 from orchestrate.providers.processes.ports import free_port
 from tests.support.platform import Ability, Failing, How
+from tests.support.secrets import NoSecrets
 from tests.support.waiting import eventually
 
 APP = """
@@ -121,7 +122,7 @@ class Local:
 
     def another(self) -> LocalProvider:
         """A second provider of the same environment, as another process would have it."""
-        return LocalProvider(self.environment, str(self.home))
+        return LocalProvider(self.environment, str(self.home), NoSecrets())
 
     def release(self, version: str, text: str = APP, *, failing: bool = False) -> Revision:
         """Put a version there and pin it."""

@@ -3,13 +3,9 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-
-class Model(BaseModel):
-    """Base of the core's records: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from orchestrate.core.model import Model
 
 
 class EnvironmentType(StrEnum):
@@ -92,11 +88,11 @@ class Environment(Model):
     provider: str
     """Canonical provider name, such as `local` or `aws_ecs`."""
     url: str | None = None
-    config: dict[str, JsonValue] = {}
+    config: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own settings; the provider checks them."""
     strategy: Strategy = Strategy()
     health: HealthGate = HealthGate()
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
     requires_approval: bool = False

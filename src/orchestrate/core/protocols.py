@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.revision import Artifact, Ref, Revision
+from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
 
 ReplicaState = Literal["starting", "running", "stopping", "exited", "unknown"]
@@ -133,6 +134,15 @@ class LogLine:
     at: str | None = None
 
 
+class Secrets(Protocol):
+    """The secrets of one environment, as its provider may read them at the last moment."""
+
+    def get(self, name: str, version: str | None = None) -> Secret:
+        """The value of a secret that the environment names: of the version a revision pins, or the
+        newest. Raises SecretMissing."""
+        ...
+
+
 class Provider(Protocol):
     """A platform, as seen from one environment."""
 
@@ -245,6 +255,7 @@ class Dismantling(Protocol):
 class ProviderFactory(Protocol):
     """What the entry-point group `orchestrate.providers` holds: usually the class itself."""
 
-    def __call__(self, environment: Environment, home: str) -> Provider:
-        """A provider for `environment`, keeping its state below the directory `home`."""
+    def __call__(self, environment: Environment, home: str, secrets: Secrets) -> Provider:
+        """A provider for `environment`, keeping its state below the directory `home`. Nothing is
+        read from `secrets` before a call needs it."""
         ...

@@ -3,7 +3,8 @@
 from pydantic import Field, JsonValue
 
 from orchestrate.core.canonical import digest, short
-from orchestrate.core.environment import Environment, HealthGate, Model
+from orchestrate.core.environment import Environment, HealthGate
+from orchestrate.core.model import Model
 
 
 class Artifact(Model):
@@ -27,7 +28,8 @@ class Revision(Model):
     provider: str
     config: dict[str, JsonValue]
     variables: dict[str, str]
-    secret_versions: dict[str, int] = Field(default_factory=dict)
+    secret_versions: dict[str, str] = Field(default_factory=dict)
+    """The version of each secret, as its backend names versions. Values never enter this type."""
     health: HealthGate
 
     @property

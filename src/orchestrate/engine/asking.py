@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from orchestrate.core import words
 from orchestrate.core.canonical import short
@@ -17,7 +16,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.expecting import refuse_in_vain
 from orchestrate.engine.planning import Draft, redraft
-from orchestrate.engine.site import site_of
+from orchestrate.engine.site import Place, site_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
@@ -63,12 +62,12 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     raise _busy(store, draft)
 
 
-def take_waiting(store: Store, home: Path, seq: int) -> bool:
+def take_waiting(place: Place, seq: int) -> bool:
     """Let a waiting deployment begin, planned anew. False when it no longer waits, or another one
     was quicker. Raises OrchestrateError when it cannot be carried out any more."""
-    with store.session() as session:
-        replan(session, home, seq)
-    with store.session() as session:
+    with place.store.session() as session:
+        replan(session, place, seq)
+    with place.store.session() as session:
         row = deployments.get(session, seq)
         environment = environments.lock(session, row.environment_id)
         session.refresh(row)
@@ -82,7 +81,7 @@ def take_waiting(store: Store, home: Path, seq: int) -> bool:
         return True
 
 
-def replan(session: Session, home: Path, seq: int) -> None:
+def replan(session: Session, place: Place, seq: int) -> None:
     """Plan a waiting deployment again now that it is its turn.
 
     What it was planned from has changed meanwhile; where a person must agree to the plan, a moved
@@ -91,7 +90,7 @@ def replan(session: Session, home: Path, seq: int) -> None:
     row = deployments.get(session, seq)
     environment = environments.get(session, row.environment_id)
     _refuse_deleted(environment)
-    draft = redraft(session, home, environment, Plan.model_validate(row.plan), row.forced)
+    draft = redraft(session, place, environment, Plan.model_validate(row.plan), row.forced)
     if draft.plan.digest == row.plan_digest:
         return
     _refuse_empty(draft)
@@ -110,13 +109,13 @@ def replan(session: Session, home: Path, seq: int) -> None:
     deployments.tell(session, seq, "deploy", "planned", text)
 
 
-def retire(store: Store, home: Path, environment_id: int) -> int | None:
+def retire(place: Place, environment_id: int) -> int | None:
     """Ask to stop the revision that was kept for a rollback; None when there is nothing to stop,
     or somebody else holds the environment (then it comes again)."""
-    with store.session() as session:
+    with place.store.session() as session:
         row = environments.get(session, environment_id)
         live = revisions.live(session, row)
-        site = site_of(row, home)
+        site = site_of(row, place)
         kept = [r.revision for r in site.provider.observe().running]
         kept = [ref for ref in kept if live is not None and ref.key != live.key]
         if live is None or not kept:
@@ -128,7 +127,7 @@ def retire(store: Store, home: Path, environment_id: int) -> int | None:
     draft = Draft(row, site, plan, target, live.replicas, live, site.provider.observe(), None)
     request = Request(actor=SERVICE, reason="its time for a quick rollback is over")
     try:
-        return take(store, draft, request)[0]
+        return take(place.store, draft, request)[0]
     except (EnvironmentBusy, PlanChanged):
         return None
 

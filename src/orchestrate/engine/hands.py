@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
@@ -25,9 +24,8 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.journal import Order
-from orchestrate.engine.site import Site, revision_of, site_of
+from orchestrate.engine.site import Place, Site, revision_of, site_of
 from orchestrate.store import deployments, environments, revisions
-from orchestrate.store.database import Store
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +37,9 @@ GATES = (artifact.check, reachable.check, disk.check)
 class WorldlyHands:
     """The effects, through the environment's provider."""
 
-    def __init__(
-        self, store: Store, home: Path, lease: str, changed: Callable[[int], None]
-    ) -> None:
-        self._store = store
-        self._home = home
+    def __init__(self, place: Place, lease: str, changed: Callable[[int], None]) -> None:
+        self._place = place
+        self._store = place.store
         self._lease = lease
         self._changed = changed
 
@@ -60,7 +56,7 @@ class WorldlyHands:
             target = revisions.as_revision(revisions.get(session, row.to_revision_id))
         subject = Subject(
             site=self._site(order),
-            home=self._home,
+            home=self._place.home,
             kind=plan.kind,
             version=target.version,
             expected_artifact=target.artifact.digest,
@@ -142,7 +138,7 @@ class WorldlyHands:
     def _site(self, order: Order) -> Site:
         with self._store.session() as session:
             row = environments.get(session, order.environment_id)
-            return site_of(row, self._home)
+            return site_of(row, self._place)
 
     def _scene(self, order: Order) -> Scene:
         site = self._site(order)

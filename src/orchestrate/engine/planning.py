@@ -1,7 +1,6 @@
 """Making a plan from records and what is observed: the reading half of a deployment."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
@@ -14,7 +13,7 @@ from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.plan import Plan, make_plan
 from orchestrate.core.protocols import LiveState, Restorable
 from orchestrate.core.revision import Revision, snapshot
-from orchestrate.engine.site import Site, site_of
+from orchestrate.engine.site import Place, Site, site_of
 from orchestrate.store import revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, RevisionRow
@@ -37,7 +36,7 @@ class Draft:
 
 def draft_deployment(
     session: Session,
-    home: Path,
+    place: Place,
     row: EnvironmentRow,
     version: str,
     strategy: StrategyName | None = None,
@@ -48,17 +47,17 @@ def draft_deployment(
     Raises VersionMalformed, ArtifactMissing, StrategyUnsupported, Quarantined, and what the
     provider raises for a config it cannot use.
     """
-    site = site_of(row, home)
+    site = site_of(row, place)
     artifact = site.provider.resolve(check_version(version))
     target = snapshot(site.environment, version, artifact)
     if not force:
         _refuse_quarantined(session, row, target)
-    return _draft(session, home, row, site, Kind.DEPLOY, target, strategy)
+    return _draft(session, place, row, site, Kind.DEPLOY, target, strategy)
 
 
 def draft_rollback(
     session: Session,
-    home: Path,
+    place: Place,
     row: EnvironmentRow,
     version: str | None = None,
     force: bool = False,
@@ -74,7 +73,7 @@ def draft_rollback(
     target = revisions.as_revision(found)
     if not force and found.state == "quarantined":
         _refuse_quarantined(session, row, target)
-    site = site_of(row, home, target)
+    site = site_of(row, place, target)
     restorable = site.provider.restorable(target)
     if not restorable.ok:
         raise NotRestorable(
@@ -82,20 +81,20 @@ def draft_rollback(
             why=list(restorable.lost) or ["its artifact is gone"],
             fix=[f"orchestrate deploy --env {row.name} --version VERSION"],
         )
-    return _draft(session, home, row, site, Kind.ROLLBACK, target, None, restorable)
+    return _draft(session, place, row, site, Kind.ROLLBACK, target, None, restorable)
 
 
-def redraft(session: Session, home: Path, row: EnvironmentRow, plan: Plan, force: bool) -> Draft:
+def redraft(session: Session, place: Place, row: EnvironmentRow, plan: Plan, force: bool) -> Draft:
     """The same request, planned again as things are now."""
     version = plan.new.version if plan.new else ""
     if plan.kind is Kind.ROLLBACK:
-        return draft_rollback(session, home, row, version, force, plan.to_digest)
-    return draft_deployment(session, home, row, version, plan.strategy, force)
+        return draft_rollback(session, place, row, version, force, plan.to_digest)
+    return draft_deployment(session, place, row, version, plan.strategy, force)
 
 
 def _draft(
     session: Session,
-    home: Path,
+    place: Place,
     row: EnvironmentRow,
     site: Site,
     kind: Kind,

@@ -5,12 +5,22 @@ from functools import cache
 from pathlib import Path
 
 from orchestrate.core.environment import Environment
-from orchestrate.core.protocols import Provider, ProviderFactory
+from orchestrate.core.errors import SecretMissing
+from orchestrate.core.protocols import Provider, ProviderFactory, Secrets
 from orchestrate.core.revision import Revision
+from orchestrate.core.secret import Secret
 from orchestrate.providers import named
 from orchestrate.store import environments, revisions
-from orchestrate.store.database import Session
+from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this service keeps things: its directory and its records."""
+
+    home: Path
+    store: Store
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,7 @@ class Site:
     provider: Provider
 
 
-def site_of(row: EnvironmentRow, home: Path, revision: Revision | None = None) -> Site:
+def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None) -> Site:
     """The site of an environment; with `revision`, as that revision configures it."""
     environment = environments.as_environment(row)
     if revision is not None:
@@ -34,13 +44,28 @@ def site_of(row: EnvironmentRow, home: Path, revision: Revision | None = None) -
             }
         )
     assert row.id is not None
-    return Site(row.id, environment, provider_of(environment, home))
+    return Site(row.id, environment, provider_of(environment, place))
 
 
-def provider_of(environment: Environment, home: Path) -> Provider:
+def provider_of(environment: Environment, place: Place) -> Provider:
     """The provider of an environment. Raises UnknownProvider, ProviderUnavailable, and
     ProviderConfigInvalid for settings it cannot work with."""
-    return _factory(environment.provider)(environment, str(home))
+    return _factory(environment.provider)(
+        environment, str(place.home), secrets_of(environment, place)
+    )
+
+
+def secrets_of(environment: Environment, place: Place) -> Secrets:
+    """The secrets of an environment, read when a provider asks for one."""
+    return _NoSecrets(environment.name)
+
+
+class _NoSecrets:
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+
+    def get(self, name: str, version: str | None = None) -> Secret:
+        raise SecretMissing(f"{self._environment} has no secret {name}")
 
 
 @cache

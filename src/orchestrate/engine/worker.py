@@ -21,7 +21,7 @@ from orchestrate.engine.changes import Changes
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
-from orchestrate.engine.site import site_of
+from orchestrate.engine.site import Place, site_of
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store
@@ -45,10 +45,11 @@ class Worker:
     def __init__(self, store: Store, home: Path, lease: Lease, changes: Changes) -> None:
         self.store = store
         self.home = home
+        self.place = Place(home, store)
         self.changes = changes
         self._lease = lease
         self._durable = Durable(store, lease.slot)
-        self._hands = WorldlyHands(store, home, lease.token, changes.tell)
+        self._hands = WorldlyHands(self.place, lease.token, changes.tell)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
         self._carried: set[int] = set()
@@ -155,7 +156,7 @@ class Worker:
 
     def _start_one(self, seq: int) -> None:
         try:
-            if not asking.take_waiting(self.store, self.home, seq):
+            if not asking.take_waiting(self.place, seq):
                 return
         except Exception as error:
             known = error if isinstance(error, OrchestrateError) else _unexpected(seq, error)
@@ -173,7 +174,7 @@ class Worker:
         for row in self._environments():
             if row.kept_until is not None and row.kept_until <= now():
                 with told(f"retiring what {row.name} kept"):
-                    seq = asking.retire(self.store, self.home, row.id or 0)
+                    seq = asking.retire(self.place, row.id or 0)
                     if seq is not None:
                         self.begin(seq)
 
@@ -183,7 +184,7 @@ class Worker:
         for row in self._environments():
             if row.live_revision_id is not None:
                 with told(f"looking after {row.name}"):
-                    provider = site_of(row, self.home).provider
+                    provider = site_of(row, self.place).provider
                     if isinstance(provider, Mending):
                         provider.ensure()
 

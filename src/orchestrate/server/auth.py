@@ -7,11 +7,14 @@ import struct
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from orchestrate.core.identity import Principal, Role
 from orchestrate.core.untrusted import clean
 from orchestrate.tools.operation import Caller
 
 LONGEST_NAME = 60
 _CREDENTIALS = struct.Struct("3i")
+_OWNER = frozenset({Role.DEPLOYER, Role.ADMIN})
+_AGENT = frozenset({Role.DEPLOYER})
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -35,13 +38,15 @@ def user_name(uid: int) -> str:
 
 def person(uid: int) -> Caller:
     """A person at the CLI."""
-    return Caller(actor=user_name(uid), door="rest")
+    name = user_name(uid)
+    return Caller(Principal(name, name, "person", _OWNER), door="rest")
 
 
 def agent(name: str, uid: int) -> Caller:
     """An agent, on behalf of the person whose program it is. Its name is its own word."""
     said = " ".join(clean(name).split())[:LONGEST_NAME]
-    return Caller(actor=said or "agent", on_behalf_of=user_name(uid), door="mcp")
+    principal = Principal(said or "agent", user_name(uid), "agent", _AGENT)
+    return Caller(principal, door="mcp")
 
 
 class PeerProtocol(HttpToolsProtocol):

@@ -18,7 +18,7 @@ from sqlmodel import Session as Session  # for tools and engine: they know the s
 
 from orchestrate.core.errors import DiskFull
 
-HEAD = "0001"
+HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
 
 

@@ -25,6 +25,10 @@ _FIELDS = (
     "source",
 )
 
+RULES: tuple[str, ...] = ()
+"""Fields of an environment that are kept together in the column `rules`: a new one needs a line
+here and no migration."""
+
 
 def every(session: Session) -> Sequence[EnvironmentRow]:
     """Environments that are not archived, by app and then in the order they were made."""
@@ -82,6 +86,7 @@ def as_environment(row: EnvironmentRow) -> Environment:
             "timeout_s": row.timeout_s,
             "when_busy": row.when_busy,
             "source": row.source,
+            **row.rules,
         }
     )
 
@@ -105,11 +110,13 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
             {
                 **data,
                 "secret_names": data["secrets"],
+                "rules": {},
                 "write_number": _last_write(session, environment),
             }
         )
     for field in _FIELDS:
         setattr(row, "secret_names" if field == "secrets" else field, data[field])
+    row.rules = {field: data[field] for field in RULES}
     row.updated_at = now()
     session.add(row)
     session.flush()

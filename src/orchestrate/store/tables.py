@@ -29,6 +29,10 @@ def _json() -> Column[JsonValue]:
     return Column(JSON, nullable=False)
 
 
+def _rules() -> Column[JsonValue]:
+    return Column(JSON, nullable=False, server_default="{}")
+
+
 def _json_or_null() -> Column[JsonValue]:
     return Column(JSON(none_as_null=True), nullable=True)
 
@@ -59,6 +63,8 @@ class EnvironmentRow(Base, table=True):
     strategy: dict[str, JsonValue] = Field(sa_column=_json())
     health: dict[str, JsonValue] = Field(sa_column=_json())
     variables: dict[str, str] = Field(sa_column=_json())
+    rules: dict[str, JsonValue] = Field(default_factory=dict, sa_column=_rules())
+    """Further settings, those of store/environments.RULES: read and written whole."""
     secret_names: list[str] = Field(sa_column=_json())
     requires_approval: bool = False
     timeout_s: float

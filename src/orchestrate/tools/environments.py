@@ -108,7 +108,7 @@ def _refuse_while_busy(session: Session, change: EnvironmentChange, row: Environ
 def _refuse_unusable(context: Context, environment: Environment) -> None:
     """Refuse what the provider cannot work with. One that is not built yet is only described."""
     with suppress(ProviderUnavailable):
-        provider_of(environment, context.service.home)
+        provider_of(environment, context.service.place)
 
 
 def _change(session: Session, environment: Environment) -> EnvironmentChange:
@@ -139,7 +139,7 @@ def _stop_all(context: Context, row: EnvironmentRow) -> None:
     with store.session() as session:
         if deployments.newest(session, row.id or 0) is None:
             return
-    provider = site_of(row, context.service.home).provider
+    provider = site_of(row, context.service.place).provider
     if isinstance(provider, Dismantling):
         provider.dismantle()
         with store.session() as session:

@@ -35,7 +35,7 @@ def get_logs(context: Context, given: GetLogs) -> LogDocument:
     with context.service.store.session() as session:
         row, revision, deployment_id = _whose(session, given)
         ref = revisions.as_revision(revision).ref
-        site = site_of(row, context.service.home)
+        site = site_of(row, context.service.place)
     found_lines = [
         f"replica {line.replica} | {_one_line(line.text)}"
         for line in site.provider.logs(ref, given.tail, given.grep)

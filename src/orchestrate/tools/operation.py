@@ -8,7 +8,9 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from orchestrate.core.identity import Principal
 from orchestrate.engine.changes import Changes
+from orchestrate.engine.site import Place
 from orchestrate.engine.worker import Worker
 from orchestrate.store.database import Store
 from orchestrate.tools.documents import Document
@@ -27,20 +29,31 @@ class Service:
     idle_exit_s: float | None = None
     stop: Callable[[], None] = lambda: None
 
+    @property
+    def place(self) -> Place:
+        return Place(self.home, self.store)
+
 
 @dataclass(frozen=True)
 class Caller:
     """Who asks, as the door established it; never an argument of the call.
 
     `actor` is the program (an agent's name, or the person's own at the CLI); `on_behalf_of` the
-    person whose agent it is.
+    person whose agent it is, None for a person.
     """
 
-    actor: str
-    on_behalf_of: str | None = None
+    principal: Principal
     door: Literal["mcp", "rest"] = "rest"
     progress: Callable[[float, float, str], Awaitable[None]] | None = None
     """Report progress: done, of, what."""
+
+    @property
+    def actor(self) -> str:
+        return self.principal.name
+
+    @property
+    def on_behalf_of(self) -> str | None:
+        return self.principal.person if self.principal.kind == "agent" else None
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _observe(
 ) -> tuple[LiveState | None, str | None, Site | None]:
     """What the provider sees; why it cannot be seen."""
     try:
-        site = site_of(row, context.service.home)
+        site = site_of(row, context.service.place)
         return site.provider.observe(), None, site
     except OrchestrateError as error:
         return None, error.message, None

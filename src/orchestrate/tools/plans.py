@@ -73,7 +73,7 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
         holder = describe(session, busy) if busy else None
         try:
             subject = Subject(
-                site=site_of(row, service.home),
+                site=site_of(row, service.place),
                 home=service.home,
                 version=given.version,
                 busy=holder,
@@ -111,12 +111,12 @@ def plan_deployment(context: Context, given: PlanDeployment) -> PlanDocument:
     with service.store.session() as session:
         row = environments.find(session, given.environment)
         if given.kind is Kind.ROLLBACK:
-            draft = draft_rollback(session, service.home, row, given.version, given.force)
+            draft = draft_rollback(session, service.place, row, given.version, given.force)
         elif given.version is None:
             raise InvalidInput("version is missing", fix=["name the version to deploy"])
         else:
             draft = draft_deployment(
-                session, service.home, row, given.version, given.strategy, given.force
+                session, service.place, row, given.version, given.strategy, given.force
             )
         kept = plans.keep(session, row, draft.plan, draft.target, given.strategy)
         return plan_document(session, context, draft, kept)
@@ -130,7 +130,7 @@ def show_plan(context: Context, given: ShowPlan) -> PlanDocument:
         plan = Plan.model_validate(kept.body)
         target = Revision.model_validate(kept.target)
         live = revisions.live(session, row)
-        site = site_of(row, context.service.home)
+        site = site_of(row, context.service.place)
         observed = site.provider.observe()
         draft = Draft(row, site, plan, target, 0, live, observed, None)
         return plan_document(session, context, draft, kept)
@@ -259,4 +259,4 @@ def _target_of_change(
 
 def _restorable(context: Context, row: EnvironmentRow, revision: RevisionRow) -> Restorable:
     restored = revisions.as_revision(revision)
-    return site_of(row, context.service.home, restored).provider.restorable(restored)
+    return site_of(row, context.service.place, restored).provider.restorable(restored)

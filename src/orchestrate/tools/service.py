@@ -110,7 +110,7 @@ def _disk(context: Context) -> CheckResult:
 def _provider(context: Context, row: EnvironmentRow) -> list[CheckResult]:
     name = f"{row.provider} ({row.name})"
     try:
-        findings = site_of(row, context.service.home).provider.probe()
+        findings = site_of(row, context.service.place).provider.probe()
     except OrchestrateError as error:
         return [CheckResult(name, "fail", error.message, next(iter(error.fix), None))]
     return [

@@ -96,7 +96,7 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
     service = context.service
     with service.store.session() as session:
         row = environments.find(session, given.environment)
-        draft = draft_rollback(session, service.home, row, given.version, given.force)
+        draft = draft_rollback(session, service.place, row, given.version, given.force)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
         _request(context, given.reason), quarantine=given.quarantine, force=given.force
@@ -145,13 +145,13 @@ def _again(
     context: Context, session: Session, row: EnvironmentRow, kept: PlanRow, force: bool
 ) -> Draft:
     """Plan the same request now. Raises PlanChanged when it is no longer the same plan."""
-    home = context.service.home
+    place = context.service.place
     if kept.kind == Kind.ROLLBACK.value:
         target = Revision.model_validate(kept.target).digest
-        draft = draft_rollback(session, home, row, kept.version, force, target)
+        draft = draft_rollback(session, place, row, kept.version, force, target)
     else:
         asked = Plan.model_validate(kept.body).strategy
-        draft = draft_deployment(session, home, row, kept.version, asked, force)
+        draft = draft_deployment(session, place, row, kept.version, asked, force)
     if kept.expires_at <= now():
         raise PlanChanged(
             f"plan {short(kept.digest)} is too old",

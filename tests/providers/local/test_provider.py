@@ -17,6 +17,7 @@ from orchestrate.core.revision import Revision
 from orchestrate.providers.processes.ports import free_port
 from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
+from tests.support.secrets import NoSecrets
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.fault]
@@ -222,8 +223,8 @@ class TestPorts:
     def test_an_environment_without_url_keeps_a_port(self, make_local: Make, home: Path) -> None:
         local = make_local()
         plain = local.environment.model_copy(update={"url": None})
-        first = type(local.provider)(plain, str(home))
-        assert first.edge.place == type(local.provider)(plain, str(home)).edge.place
+        first = type(local.provider)(plain, str(home), NoSecrets())
+        assert first.edge.place == type(local.provider)(plain, str(home), NoSecrets()).edge.place
 
     def test_a_changed_url_leaves_nothing_behind(self, make_local: Make) -> None:
         local = make_local()

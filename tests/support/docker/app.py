@@ -17,6 +17,7 @@ from tests.support.between import Between
 from tests.support.docker.engine import Engine, engine
 from tests.support.local import APP, Local
 from tests.support.platform import Ability, Failing, How
+from tests.support.secrets import NoSecrets
 
 RECIPE = ('CMD ["python3", "-I", "-S", "app.py"]',)
 IMAGES = "orchestrate-tests/app"
@@ -81,7 +82,7 @@ class Docker(Local):
         )
 
     def another(self) -> DockerProvider:
-        return DockerProvider(self.environment, str(self.home))
+        return DockerProvider(self.environment, str(self.home), NoSecrets())
 
     def release(
         self, version: str, text: str = APP, *lines: str, failing: bool = False

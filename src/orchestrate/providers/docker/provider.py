@@ -16,6 +16,7 @@ from orchestrate.core.protocols import (
     LogLine,
     RequestCounts,
     Restorable,
+    Secrets,
     Write,
 )
 from orchestrate.core.revision import Artifact, Ref, Revision
@@ -40,7 +41,8 @@ class DockerProvider:
 
     capabilities = Capabilities(strategies=frozenset(StrategyName), counts_requests=True)
 
-    def __init__(self, environment: Environment, home: str) -> None:
+    def __init__(self, environment: Environment, home: str, secrets: Secrets) -> None:
+        self.secrets = secrets
         home = os.path.abspath(home)
         self.settings = settings_of(environment.config)
         self.slug = slug_of(environment.app, environment.name)

@@ -1,0 +1,46 @@
+"""Who asks: a principal, what it may do, and the person behind it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Role(StrEnum):
+    """What a principal may do. Each role has the rights of those before it, but APPROVER stands
+    aside: who deploys does not thereby approve, and who approves does not thereby deploy."""
+
+    VIEWER = "viewer"
+    DEPLOYER = "deployer"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whoever a door has established; never an argument of a call.
+
+    Two principals of one `person` are the same when it comes to approving: a second token, an
+    account of another name or an agent on somebody's behalf does not make a second person.
+    """
+
+    name: str
+    """As the trail shows it: a person's name, or an agent's own word for itself."""
+    person: str
+    """The human behind it, by the name that is the same at every door."""
+    kind: Literal["person", "agent", "service"] = "person"
+    roles: frozenset[Role] = frozenset({Role.VIEWER})
+    environments: tuple[str, ...] = ()
+    """`app/name` or `name` of the environments it is limited to; none means all."""
+    credential: str = "socket"
+    """What proved it: `socket` (the kernel's word for a user id), `token:<id>`, `session:<id>`,
+    `ssh:<fingerprint>`, `passphrase`."""
+
+    def may(self, role: Role) -> bool:
+        """Whether it has the rights of `role`. An admin is no approver by that alone."""
+        if role is Role.APPROVER:
+            return Role.APPROVER in self.roles
+        order = (Role.VIEWER, Role.DEPLOYER, Role.ADMIN)
+        held = [order.index(each) for each in self.roles if each in order]
+        if Role.APPROVER in self.roles:
+            held.append(order.index(Role.VIEWER))
+        return bool(held) and max(held) >= order.index(role)
