@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes, real
+from tests.support.matrix import pytest_runtest_logreport, pytest_terminal_summary
 from tests.support.snapshot import Snapshot
+
+__all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]  # hooks of the matrix
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
 LONGEST_HOME = 80
@@ -22,6 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-real",
         action="store_true",
         help="fail, and do not skip, a test whose real part is missing",
+    )
+    parser.addoption(
+        "--kubeconfig",
+        help="a kubeconfig file: the contract runs on that cluster's current namespace too",
     )
     parser.addoption(
         "--update-snapshots",
