@@ -62,9 +62,15 @@ def make_plan(
     change = _change(
         environment, target, live, observed, capabilities, replicas=replicas, before=live_replicas
     )
+    native = capabilities.native.get(wanted)
+    if native is not None:
+        update = {"native_rolling": True, "native_how": native.how, "native_s": native.takes_s}
+        change = change.model_copy(update=update)
     if already_there(target, live, observed, replicas):
         steps: tuple[Step, ...] = ()
-    elif kind is Kind.ROLLBACK and wanted is not StrategyName.RECREATE:
+    elif native is not None:
+        steps = STRATEGIES[StrategyName.ROLLING](change)
+    elif kind is Kind.ROLLBACK and not _back_as_forth(wanted, change):
         steps = rollback.steps(change)
     else:
         steps = STRATEGIES[wanted](change)
@@ -138,6 +144,14 @@ def _key(step: Step) -> str:
             return kind
 
 
+def _back_as_forth(strategy: StrategyName, change: Change) -> bool:
+    """Whether a rollback takes the way of a deployment: there is no room for two revisions, or the
+    platform rolls back as it rolls, and nothing is running that one could switch to."""
+    if strategy is StrategyName.RECREATE:
+        return True
+    return strategy is StrategyName.ROLLING and change.native_rolling and not change.new_runs
+
+
 def _check(environment: Environment, wanted: StrategyName, capabilities: Capabilities) -> None:
     if wanted in capabilities.strategies:
         return
@@ -151,7 +165,8 @@ def _check(environment: Environment, wanted: StrategyName, capabilities: Capabil
         fix=[
             f"orchestrate deploy --env {environment.name} --version VERSION --strategy {name}"
             for name in able[:1]
-        ],
+        ]
+        + [capabilities.missing[wanted] for _ in able[:1] if wanted in capabilities.missing],
     )
 
 
