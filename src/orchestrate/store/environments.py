@@ -7,6 +7,7 @@ from sqlmodel import Session, col, select
 from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.names import did_you_mean
+from orchestrate.store import evidence
 from orchestrate.store.database import begin_writing
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
@@ -130,6 +131,7 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None:
+        evidence.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()
