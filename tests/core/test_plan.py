@@ -19,7 +19,7 @@ from orchestrate.core.steps import Share, Stop
 pytestmark = pytest.mark.unit
 
 EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:6ef384d7045943c1e8296357cc972e1573021697b3fdecbf04bc9272f5611e4f"
+PINNED = "sha256:06c5d5677831f3629e4a1d7d0ded48f754af49048f9da0bdb1c790a5535a8eea"
 
 
 def environment(**settings: object) -> Environment:

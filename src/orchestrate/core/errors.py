@@ -79,6 +79,12 @@ class NoDataError(OrchestrateError):
     status = 503
 
 
+class ReportInvalid(NoDataError):
+    """A report of another tool that cannot be read: nothing is known by it."""
+
+    code = "report_invalid"
+
+
 class UsageProblem(PermanentError):
     """What was asked for is wrong in itself."""
 

@@ -13,6 +13,8 @@ from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import Step, Stop
 from orchestrate.core.strategies import STRATEGIES
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import OnClose
 
 
 class Plan(Model):
@@ -29,6 +31,10 @@ class Plan(Model):
     old: Ref | None
     new: Ref | None
     steps: tuple[Step, ...]
+    gates: str | None = None
+    """Digest of the checks that must pass before it begins; None where only the usual ones do."""
+    on_close: OnClose | None = None
+    """What happens when its window closes on it; None where no window is set."""
 
     @property
     def text(self) -> str:
@@ -84,7 +90,19 @@ def make_plan(
         old=change.old,
         new=target.ref,
         steps=steps,
+        gates=_gates(environment, kind),
+        on_close=_on_close(environment, kind),
     )
+
+
+def _gates(environment: Environment, kind: Kind) -> str | None:
+    asks = environment.checks != Checks() and kind is Kind.DEPLOY
+    return environment.checks.digest if asks else None
+
+
+def _on_close(environment: Environment, kind: Kind) -> OnClose | None:
+    kept_out = not environment.calendar.empty and kind is Kind.DEPLOY
+    return environment.calendar.on_close if kept_out else None
 
 
 def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -> Plan:

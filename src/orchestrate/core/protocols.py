@@ -286,6 +286,15 @@ class Dismantling(Protocol):
         ...
 
 
+@runtime_checkable
+class Registered(Protocol):
+    """A provider whose artifacts lie at a registry that asks who reads."""
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        """User and password; None where everybody may read. Raises SecretMissing."""
+        ...
+
+
 class ProviderFactory(Protocol):
     """What the entry-point group `orchestrate.providers` holds: usually the class itself."""
 

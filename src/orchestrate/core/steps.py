@@ -145,3 +145,14 @@ def undo_of(done: tuple[Step, ...]) -> tuple[Step, ...]:
                 steps.pop()
             steps.append(undo)
     return tuple(steps)
+
+
+def takes(step: Step) -> float:
+    """Seconds a step takes by itself at least: it watches or waits for so long."""
+    match step:
+        case Analyse():
+            return step.policy.window_s
+        case Bake():
+            return step.for_s
+        case _:
+            return 0.0

@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
+from orchestrate.core.canonical import digest
 from orchestrate.core.model import Model
 from orchestrate.core.names import check_version
 
@@ -115,6 +116,11 @@ class Checks(Model):
     floor: str | None = None
     """The lowest version that may be deployed; a rollback is not asked."""
     required: tuple[Name, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Of what is asked: evidence of another question is none for this one."""
+        return digest(self.model_dump(mode="json"))
 
     @field_validator("floor")
     @classmethod

@@ -20,6 +20,8 @@ from orchestrate.tools import (
     plans,
     service,
     starting,
+    validating,
+    validation_documents,
 )
 from orchestrate.tools.operation import Hints, Operation
 
@@ -57,9 +59,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
     Operation(
         name="validate",
         title="Check before a deployment",
-        run=plans.validate,
-        arguments=plans.Validate,
-        document=documents.ValidationDocument,
+        run=validating.validate,
+        arguments=validating.Validate,
+        document=validation_documents.ValidationDocument,
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,

@@ -14,7 +14,7 @@ from orchestrate.core.windows.calendar import (
     Window,
 )
 from orchestrate.core.windows.clock import Standing, next_open, standing
-from orchestrate.core.windows.say import brief, describe, moment, refusal
+from orchestrate.core.windows.say import brief, describe, moment, refusal, zone_name
 
 __all__ = [
     "Calendar",
@@ -31,4 +31,5 @@ __all__ = [
     "next_open",
     "refusal",
     "standing",
+    "zone_name",
 ]
