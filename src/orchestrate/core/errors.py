@@ -306,6 +306,13 @@ class Forbidden(Refused):
     status = 403
 
 
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    code = "misdirected"
+    status = 421
+
+
 class Unauthenticated(Refused):
     """Nobody knows who asks: no credential, or none that is good here."""
 
@@ -365,6 +372,22 @@ class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 
     code = "fenced_out"
+
+
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
 
 
 class HeadInvalid(UsageProblem):
