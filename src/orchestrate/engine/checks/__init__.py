@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import OrchestrateError
-from orchestrate.engine.checks import artifact, conflict, disk, reachable, rollback_target
+from orchestrate.engine.checks import artifact, conflict, disk, metrics, reachable, rollback_target
 from orchestrate.engine.checks.subject import Subject
 
 Check = Callable[[Subject], list[CheckResult]]
@@ -21,6 +21,7 @@ BEFORE: Sequence[Check] = (
     disk.check,
     conflict.check,
     rollback_target.check,
+    metrics.check,
 )
 
 

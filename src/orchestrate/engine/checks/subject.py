@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
 from orchestrate.core.protocols import Restorable
 from orchestrate.engine.site import Site
 
@@ -13,6 +14,8 @@ class Subject:
     site: Site
     home: Path
     kind: Kind = Kind.DEPLOY
+    strategy: StrategyName | None = None
+    """Of the plan; None for the environment's own."""
     version: str | None = None
     expected_artifact: str | None = None
     """Digest that the plan was made with."""

@@ -97,9 +97,7 @@ def _asked(
 
     if isinstance(step, Bake):
         return {ERRORS: (ask(ERRORS, step.revision), (NOTHING,) * what.slots)}
-    return {
-        name: (ask(name, step.revision), ask(name, step.baseline)) for name in metrics.queries
-    }
+    return {name: (ask(name, step.revision), ask(name, step.baseline)) for name in metrics.queries}
 
 
 def again_s(policy: AnalysePolicy) -> float:
