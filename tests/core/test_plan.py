@@ -18,8 +18,8 @@ from orchestrate.core.steps import Share, Stop
 
 pytestmark = pytest.mark.unit
 
-EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:6ef384d7045943c1e8296357cc972e1573021697b3fdecbf04bc9272f5611e4f"
+EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
+PINNED = "sha256:d5f0f173c7b84dca03b723aaa71adf5988ad02e3805c01b49aea501dc7dd0957"
 
 
 def environment(**settings: object) -> Environment:

@@ -13,15 +13,22 @@ if TYPE_CHECKING:
     from orchestrate.core.metrics import Metrics
     from orchestrate.core.protocols import MetricSource, Secrets
     from orchestrate.providers.metrics.asking import Asking
+    from orchestrate.providers.outbound import Outbound
 
 __all__ = ["source_of"]
 
 
-def source_of(metrics: "Metrics", environment: "Environment", secrets: "Secrets") -> "MetricSource":
+def source_of(
+    metrics: "Metrics",
+    environment: "Environment",
+    secrets: "Secrets",
+    outbound: "Outbound | None" = None,
+) -> "MetricSource":
     """The metric source that an environment names. It asks nothing before it is read."""
     from orchestrate.providers.metrics.asking import Asking
+    from orchestrate.providers.outbound import Outbound
 
-    return _MADE[metrics.source](Asking(metrics, environment, secrets))
+    return _MADE[metrics.source](Asking(metrics, environment, secrets, outbound or Outbound()))
 
 
 def _prometheus(asking: "Asking") -> "MetricSource":

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 
@@ -31,7 +31,7 @@ class Asking:
     metrics: Metrics
     environment: Environment
     secrets: Secrets
-    outbound: Outbound = field(default_factory=Outbound)
+    outbound: Outbound
 
     def filled(self, text: str, revision: Ref) -> str:
         """A query for one revision. Raises MetricsInvalid."""

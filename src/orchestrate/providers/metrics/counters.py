@@ -5,6 +5,7 @@ last sample of one window and the first of the next is lost or doubled.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,24 +33,26 @@ def series_of(labels: Mapping[str, str], samples: Iterable[Sample]) -> Series:
     return Series(place, sorted(each for each in samples if math.isfinite(each[1])))
 
 
-def first_seen(found: Iterable[Series]) -> dict[Place, float]:
-    """When each process was sampled first."""
-    seen: dict[Place, float] = {}
+def sampled(found: Iterable[Series]) -> dict[Place, list[float]]:
+    """When each process was sampled, whatever of it."""
+    times: dict[Place, set[float]] = {}
     for each in found:
-        if each.samples:
-            first = each.samples[0][0]
-            seen[each.place] = min(seen.get(each.place, first), first)
-    return seen
+        times.setdefault(each.place, set()).update(at for at, _ in each.samples)
+    return {place: sorted(seen) for place, seen in times.items()}
 
 
 def grown(
-    found: Iterable[Series], known: Mapping[Place, float], since: float, slots: int, slot_s: float
+    found: Iterable[Series],
+    known: Mapping[Place, Sequence[float]],
+    since: float,
+    slots: int,
+    slot_s: float,
 ) -> Numbers:
     """What all counters together grew in each slot; None where no sample says so.
 
     A counter that went back began again from zero. One that appears in a process that was sampled
-    before (`known`) began at zero too: libraries make a counter when it first counts. What grew
-    over a gap belongs to no slot and is not counted.
+    just before (`known`) began at zero too: libraries make a counter when it first counts. What
+    grew over a gap belongs to no slot and is not counted.
     """
     grew: list[float | None] = [None] * slots
     for each in found:
@@ -64,9 +67,10 @@ def grown(
     return grew
 
 
-def _birth(each: Series, known: Mapping[Place, float]) -> Sample | None:
-    """The zero a counter began from, where it is known to have begun."""
+def _birth(each: Series, known: Mapping[Place, Sequence[float]]) -> Sample | None:
+    """The zero a counter began from: when its process was last sampled without it."""
     if not each.samples:
         return None
-    first = each.samples[0][0]
-    return (first, 0.0) if known.get(each.place, first) < first else None
+    times = known.get(each.place, ())
+    number = bisect_left(times, each.samples[0][0])
+    return (times[number - 1], 0.0) if number else None

@@ -17,7 +17,7 @@ from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.revision import Ref
 from orchestrate.core.secret import Secret
 from orchestrate.providers.metrics.asking import Asking, counts, told
-from orchestrate.providers.metrics.counters import Sample, Series, first_seen, grown, series_of
+from orchestrate.providers.metrics.counters import Sample, Series, grown, sampled, series_of
 
 LOOK_BACK_S = 300.0
 """Before the first slot: where a counter stood, and whose process was there already."""
@@ -37,7 +37,7 @@ class Prometheus:
         until = since + slots * slot_s
         total = self._series(query.total or "", revision, since, until)
         other = self._series(query.other or "", revision, since, until)
-        known = first_seen([*total, *other])
+        known = sampled([*total, *other])
         return counts(
             grown(total, known, since, slots, slot_s),
             grown(other, known, since, slots, slot_s),
