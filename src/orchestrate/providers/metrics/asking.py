@@ -108,11 +108,10 @@ def told(document: Json | None) -> list[str]:
     if document is None:
         return []
     found = document.get("error") or document.get("errors")
-    if isinstance(found, dict):
-        found = found.get("message")
-    if isinstance(found, list):
-        found = "; ".join(str(each) for each in found)
-    return [f"untrusted | {clean(found, limit=200)}"] if isinstance(found, str) and found else []
+    several = found if isinstance(found, list) else [found]
+    texts = [each.get("message") if isinstance(each, dict) else each for each in several]
+    found = "; ".join(str(each) for each in texts if each)
+    return [f"untrusted | {clean(found, limit=200)}"] if found else []
 
 
 def counts(total: Numbers, other: Numbers, query: MetricQuery) -> list[Counts | None]:

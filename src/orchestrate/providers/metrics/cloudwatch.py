@@ -43,9 +43,9 @@ class CloudWatch:
     files, the machine's role.
     """
 
-    def __init__(self, asking: Asking) -> None:
+    def __init__(self, asking: Asking, client: "CloudWatchClient | None" = None) -> None:
         self._asking = asking
-        self._client: CloudWatchClient | None = None
+        self._client = client
 
     def read(
         self, query: MetricQuery, name: str, revision: Ref, since: float, slots: int, slot_s: float
