@@ -20,6 +20,8 @@ pytestmark = pytest.mark.unit
 
 EVERYTHING = Capabilities(frozenset(StrategyName))
 PINNED = "sha256:06c5d5677831f3629e4a1d7d0ded48f754af49048f9da0bdb1c790a5535a8eea"
+EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
+PINNED = "sha256:d5f0f173c7b84dca03b723aaa71adf5988ad02e3805c01b49aea501dc7dd0957"
 
 
 def environment(**settings: object) -> Environment:

@@ -102,3 +102,8 @@ def refuse_blend(metrics: Metrics, new: Mapping[str, str], old: Mapping[str, str
                     why=["its query is the same for both: it would compare them with themselves"],
                     fix=["label what is counted with the revision, and use {{revision}}"],
                 )
+
+
+def values(version: str, key: str, app: str, environment: str) -> dict[str, str]:
+    """What the placeholders stand for, for one revision."""
+    return {"version": version, "revision": key, "app": app, "environment": environment}

@@ -7,11 +7,12 @@ from orchestrate.core.canonical import canonical, digest
 from orchestrate.core.change import Change
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import StrategyUnsupported
+from orchestrate.core.errors import MetricsMissing, StrategyUnsupported
+from orchestrate.core.metrics import ERRORS, refuse_blend, values
 from orchestrate.core.model import Model
 from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
-from orchestrate.core.steps import Step, Stop
+from orchestrate.core.steps import Analyse, Step, Stop
 from orchestrate.core.strategies import STRATEGIES
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import OnClose
@@ -61,7 +62,8 @@ def make_plan(
     """The plan that takes `environment` from `live` to `target`, as things were observed.
 
     Raises StrategyUnsupported, naming the alternatives, when the platform cannot do the strategy:
-    nothing is silently downgraded.
+    nothing is silently downgraded. Raises MetricsMissing for an analysis of what nobody counts, and
+    MetricsInvalid for one whose queries cannot tell the old from the new.
     """
     wanted = strategy or environment.strategy.type
     _check(environment, wanted, capabilities)
@@ -80,6 +82,7 @@ def make_plan(
         steps = rollback.steps(change)
     else:
         steps = STRATEGIES[wanted](change)
+        _check_counted(environment, capabilities, change, steps)
     return Plan(
         app=environment.app,
         environment=environment.name,
@@ -185,6 +188,39 @@ def _check(environment: Environment, wanted: StrategyName, capabilities: Capabil
             for name in able[:1]
         ]
         + [capabilities.missing[wanted] for _ in able[:1] if wanted in capabilities.missing],
+    )
+
+
+def _check_counted(
+    environment: Environment, capabilities: Capabilities, change: Change, steps: Sequence[Step]
+) -> None:
+    """Refuse an analysis of what nobody counts, and one that cannot tell old from new."""
+    policy = environment.strategy.analyse
+    if change.old is None or not any(isinstance(step, Analyse) for step in steps):
+        return
+    sourced = policy.metrics is not None and ERRORS in policy.metrics.queries
+    if not capabilities.counts_requests and not sourced:
+        raise _uncounted(environment, "requests")
+    if not capabilities.counts_requests and policy.latency_quantile is not None:
+        raise _uncounted(environment, "slow answers, which latency_quantile needs")
+    if policy.metrics is not None:
+        new, old = (
+            values(ref.version, ref.key, environment.app, environment.name)
+            for ref in (change.new, change.old)
+        )
+        refuse_blend(policy.metrics, new, old)
+
+
+def _uncounted(environment: Environment, what: str) -> MetricsMissing:
+    return MetricsMissing(
+        f"a canary in {environment.name} could not be analysed: nothing counts its requests",
+        why=[f"{environment.provider} counts no {what}", "no data is no pass"],
+        fix=[
+            "name a metric source with the metric errors in orchestrate.yaml: strategy: {analyse: "
+            "{metrics: {source: prometheus, ...}}}; see docs/metrics.md",
+            f"or without a canary: orchestrate deploy --env {environment.name} --version VERSION "
+            "--strategy rolling",
+        ],
     )
 
 

@@ -24,18 +24,18 @@ from orchestrate.core.errors import (
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
-from orchestrate.core.steps import Step
+from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
-from orchestrate.engine.checks import GATES, run
+from orchestrate.engine.checks import GATES, artifact, disk, metrics, reachable, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, exemption_of
 from orchestrate.engine.journal import Order
-from orchestrate.engine.site import Place, Site, revision_of, site_of
+from orchestrate.engine.site import Place, Site, metrics_of, revision_of, site_of
 from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions
 
@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 Json = dict[str, JsonValue]
 PATIENCE_S = 2.0
 """How long one look waits for the checks to answer."""
+GATES = (artifact.check, reachable.check, disk.check, metrics.check)
+"""The checks that stop a deployment at its start."""
 
 
 class WorldlyHands:
@@ -114,6 +116,15 @@ class WorldlyHands:
             )
         if plan.gates != (subject.checks.digest if subject.checks != Checks() else None):
             return _answer(_other_gates(subject))
+            target = revisions.as_revision(revisions.get(session, row.to_revision_id))
+        subject = Subject(
+            site=self._site(order),
+            home=self._place.home,
+            kind=plan.kind,
+            strategy=plan.strategy,
+            version=target.version,
+            expected_artifact=target.artifact.digest,
+        )
         results = run(subject, GATES)
         if stop.is_set():
             return _answer(StepFailed("the checks were stopped"))
@@ -138,7 +149,7 @@ class WorldlyHands:
         if act is None:
             return {}
         try:
-            act(step, self._scene(order), Write(number=number, key=key, lease=self._lease))
+            act(step, self._scene(order, step), Write(number=number, key=key, lease=self._lease))
         except Exception as error:
             return _answer(_told(error))
         return {}
@@ -158,7 +169,7 @@ class WorldlyHands:
         look = executor(step).look
         if look is None:
             return _say(Look(True, _done_text(step)), memory)
-        scene = self._scene(order)
+        scene = self._scene(order, step)
         memory = watched(memory, scene.clock())
         try:
             return _say(look(step, scene, memory), memory)
@@ -198,7 +209,7 @@ class WorldlyHands:
             row = environments.get(session, order.environment_id)
             return site_of(row, self._place)
 
-    def _scene(self, order: Order) -> Scene:
+    def _scene(self, order: Order, step: Step) -> Scene:
         site = self._site(order)
 
         def find(key: str) -> Revision:
@@ -209,7 +220,10 @@ class WorldlyHands:
             return found
 
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
-        return Scene(provider=site.provider, revision=find, host=host)
+        # What the plan says, and not what the environment says by now.
+        asked = step.policy.metrics if isinstance(step, Analyse | Bake) else None
+        source = metrics_of(asked, site.environment, self._place)
+        return Scene(provider=site.provider, revision=find, host=host, source=source)
 
 
 def _say(look: Look, memory: Json) -> Json:

@@ -8,6 +8,8 @@ two are the baseline's halves.
 import math
 from collections.abc import Mapping, Sequence
 
+from pydantic import Field
+
 from orchestrate.core.analysis.counts import Counts, Stratum
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
@@ -27,7 +29,7 @@ class Sourced(Model):
 
     until: float | None = None
     """End of what was read, in seconds since the epoch; None before the first look of a step."""
-    buckets: dict[str, tuple[Six | None, ...]] = {}
+    buckets: dict[str, tuple[Six | None, ...]] = Field(default_factory=dict)
     """By metric, all of the same length; None where the source had no values."""
     starts: tuple[int, ...] = ()
     """Numbers of the buckets with which a step of more traffic began."""

@@ -38,6 +38,18 @@ _FILES = (
     disk,
     conflict,
     rollback_target,
+from orchestrate.engine.checks import artifact, conflict, disk, metrics, reachable, rollback_target
+from orchestrate.engine.checks.subject import Subject
+
+Check = Callable[[Subject], list[CheckResult]]
+
+BEFORE: Sequence[Check] = (
+    artifact.check,
+    reachable.check,
+    disk.check,
+    conflict.check,
+    rollback_target.check,
+    metrics.check,
 )
 BEFORE: Sequence[Check] = tuple(each.check for each in _FILES)
 """Everything, for people who ask."""
