@@ -14,11 +14,12 @@ from typing import Any, ClassVar
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType, HealthGate
-from orchestrate.core.protocols import Write
+from orchestrate.core.protocols import Progress, Write
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
 from orchestrate.providers.aws_ecs import AwsEcsProvider
 from tests.support.aws.front import CLUSTER, REGION, Front
+from tests.support.aws.service import Service
 from tests.support.aws.tasks import PORT
 from tests.support.local import APP, Answer, ask
 from tests.support.platform import Ability, Failing, How
@@ -187,9 +188,12 @@ class Ecs:
 
     def __post_init__(self) -> None:
         self.account = Account(self.front)
+        self.make_services()
+        self.provider = self.another()
+
+    def make_services(self) -> None:
         for name, group in zip(("shop-blue", "shop-green"), self.account.groups, strict=True):
             self.account.service(name, group)
-        self.provider = self.another()
 
     @property
     def environment(self) -> Environment:
@@ -202,19 +206,28 @@ class Ecs:
             variables=self.variables,
             secrets=(*KEYS, *self.secrets),
             health=self.health,
-            config={
-                "root": str(self.root),
-                "cluster": CLUSTER,
-                "region": REGION,
-                "image": f"{REPOSITORY}:{{version}}",
-                "task_definition": TEMPLATE,
-                "replicas": 2,
-                "ask_tasks": True,
-                "endpoint_url": self.front.url,
-                "traffic": self.traffic,
-                **self.config,
-            },
+            config={k: v for k, v in self.settings.items() if v is not None},
         )
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """Those with None are left out."""
+        return {
+            "root": str(self.root),
+            "cluster": CLUSTER,
+            "region": REGION,
+            "image": f"{REPOSITORY}:{{version}}",
+            "task_definition": TEMPLATE,
+            "replicas": 2,
+            "ask_tasks": True,
+            "endpoint_url": self.front.url,
+            **self.place,
+            **self.config,
+        }
+
+    @property
+    def place(self) -> dict[str, JsonValue]:
+        return {"traffic": self.traffic}
 
     @property
     def traffic(self) -> JsonValue:
@@ -288,3 +301,52 @@ class Ecs:
 
     def end(self) -> None:
         self.front.close()
+
+
+@dataclass
+class One(Ecs):
+    """An environment with one service, which ECS changes by itself."""
+
+    def make_services(self) -> None:
+        """It runs something that was not deployed by us."""
+        self.account.definition = self.account.register("shop", "0.9.0", **self.found())
+        self.account.service(
+            "shop",
+            self.account.groups[0],
+            desired=2,
+            advancedConfiguration={
+                "alternateTargetGroupArn": self.account.groups[1],
+                "productionListenerRule": self.account.rule,
+                "roleArn": "arn:aws:iam::123456789012:role/ecs-balancing",
+            },
+        )
+        eventually(lambda: self.service.rollout is None)
+
+    def found(self) -> dict[str, Any]:
+        digest = self.account.push("0.9.0")
+        containers = json.loads(json.dumps(TEMPLATE["containerDefinitions"]))
+        containers[0]["image"] = f"{REPOSITORY}@{digest}"
+        return {"containerDefinitions": containers}
+
+    @property
+    def place(self) -> dict[str, JsonValue]:
+        return {"service": "shop"}
+
+    @property
+    def service(self) -> Service:
+        return self.front.ecs.services["shop"]
+
+    def roll(self, revision: Revision, replicas: int = 2) -> Revision:
+        self.provider.roll(revision, replicas, self.write())
+        return revision
+
+    def rolled(self, revision: Revision, replicas: int = 2) -> Progress:
+        """The last word of ECS on a revision."""
+        found: list[Progress] = []
+
+        def done() -> bool:
+            found[:] = [self.provider.progress(revision, replicas, 0.0, {})]
+            return found[0].done
+
+        eventually(done, every_s=0.05)
+        return found[0]

@@ -57,5 +57,5 @@ def emptied(address: str) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+    process.kill()  # it keeps nothing
     process.wait(timeout=10)
