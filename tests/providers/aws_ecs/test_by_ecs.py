@@ -228,6 +228,10 @@ class TestOthers:
 
 class TestScaling:
     def test_by_application_auto_scaling_is_left_alone(self, one: One) -> None:
+        # moto keeps scalable targets for services of its own alone.
+        one.front.client("ecs").create_service(
+            cluster="shop", serviceName="shop", taskDefinition="shop", desiredCount=1
+        )
         one.front.client("application-autoscaling").register_scalable_target(
             ServiceNamespace="ecs",
             ResourceId="service/shop/shop",

@@ -171,8 +171,6 @@ class Service:
                 if not task.alive and task.group:
                     self.world.balancer.remove(task.group, task.address)
             case "DEACTIVATING":
-                if task.group:
-                    self.world.balancer.deregister(task.group, task.address)
                 if late and (
                     not task.group or self.world.balancer.drained(task.group, task.address)
                 ):
@@ -214,6 +212,8 @@ class Service:
     def _stop_spare(self, deployment: Deployment, keep: int) -> None:
         mine = sorted(self._of(deployment), key=lambda t: t.created)
         for task in mine[keep:]:
+            if task.group:
+                self.world.balancer.deregister(task.group, task.address)
             task.stop("Scaling activity initiated by deployment " + deployment.id)
 
     def _count_failures(self, rollout: Rollout | None) -> None:
