@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aws.app import Ecs
 from tests.support.docker.app import Docker
 from tests.support.local import Local
 from tests.support.platform import Ability, Platform, refuse_unable
@@ -32,7 +33,16 @@ def _docker(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[P
     docker.end()
 
 
-def _release(platform: Local) -> None:
+def _aws_ecs(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[Platform]:
+    ecs = Ecs(home, directory)
+    try:
+        _release(ecs)
+        yield ecs
+    finally:
+        ecs.end()
+
+
+def _release(platform: Local | Ecs) -> None:
     platform.release("1.0.0")
     platform.release("1.1.0")
     platform.release("1.2.0", EXITS)
@@ -41,6 +51,7 @@ def _release(platform: Local) -> None:
 PLATFORMS: Mapping[str, tuple[Make, Mapping[Ability, str]]] = {
     "local": (_local, Local.cannot),
     "docker": (_docker, Docker.cannot),
+    "aws_ecs": (_aws_ecs, Ecs.cannot),
 }
 """How each is made, and what it cannot by nature."""
 

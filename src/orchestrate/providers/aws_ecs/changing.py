@@ -74,6 +74,13 @@ def desired_beside(
     return max(replicas, here, limits[0], min(there, limits[1]))
 
 
+def given_up(place: Place, definition: str) -> bool:
+    """Whether ECS starts no more tasks of what is wanted, unless it is told to begin anew."""
+    found = place.deployment(definition)
+    wanted = place.primary == definition
+    return wanted and found is not None and found.get("rolloutState") == "FAILED"
+
+
 def configured(
     place: Place, deploying: Deploying, rollback: bool
 ) -> DeploymentConfigurationTypeDef:

@@ -8,7 +8,7 @@ write that is conditional on a tag: what remains is the moment between that read
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrate.core.errors import FencedOut
@@ -42,6 +42,11 @@ def marks(tags: Tags) -> list[Mark]:
             lease, _, key = value.partition(" ")
             found.append(Mark(int(match[1]), lease, key))
     return sorted(found, key=lambda mark: mark.number, reverse=True)
+
+
+def marks_in(every: Iterable[Tags]) -> list[Mark]:
+    """Writes in the tags of several resources."""
+    return [mark for tags in every for mark in marks(tags)]
 
 
 def check(write: Write, seen: list[Mark]) -> bool:

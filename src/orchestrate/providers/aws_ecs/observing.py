@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from orchestrate.core.protocols import LiveState, RunningRevision
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Share
 from orchestrate.providers.aws_ecs.definitions import Definitions
-from orchestrate.providers.aws_ecs.fence import PREFIX, Mark, marks
+from orchestrate.providers.aws_ecs.fence import PREFIX, Mark, marks_in
 from orchestrate.providers.aws_ecs.seen import Place, shares_of
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import ServiceTypeDef
 
 FALLBACK = f"{PREFIX}fallback"
 
@@ -34,8 +38,7 @@ class View:
     @property
     def marks(self) -> list[Mark]:
         """Every write that left its tag."""
-        services = [mark for place in self.places for mark in marks(place_tags(place))]
-        return [*services, *marks(self.rule_tags)]
+        return marks_in([*(place_tags(place) for place in self.places), self.rule_tags])
 
     def place_of(self, key: str) -> Place | None:
         """The slot that is to run a revision."""
@@ -104,7 +107,12 @@ class View:
 
 
 def place_tags(place: Place) -> dict[str, str]:
-    return {t.get("key", ""): t.get("value", "") for t in place.service.get("tags", ())}
+    return tags_of(place.service)
+
+
+def tags_of(service: ServiceTypeDef) -> dict[str, str]:
+    """A service's tags by name."""
+    return {t.get("key", ""): t.get("value", "") for t in service.get("tags", ())}
 
 
 def _nothing_of_ours(place: Place, primary: Ref | None) -> bool:

@@ -36,7 +36,7 @@ from orchestrate.providers.aws_ecs.images import Images
 from orchestrate.providers.aws_ecs.logs import Logs, stream_of
 from orchestrate.providers.aws_ecs.metrics import Metrics
 from orchestrate.providers.aws_ecs.native import capabilities_of
-from orchestrate.providers.aws_ecs.observing import FALLBACK, View, place_tags
+from orchestrate.providers.aws_ecs.observing import FALLBACK, View, place_tags, tags_of
 from orchestrate.providers.aws_ecs.parameters import Parameters
 from orchestrate.providers.aws_ecs.rollouts import AGAIN_S, Rollouts, judge
 from orchestrate.providers.aws_ecs.seen import Place
@@ -141,7 +141,8 @@ class AwsEcsProvider:
         desired = changing.desired_beside(place, same, replicas, busy, limits)
         with self._passed(write, place, self._since(place)):
             configuration = changing.configured(place, Deploying(), rollback=False)
-            self.services.update(place.slot.service, definition, desired, configuration)
+            anew = changing.given_up(place, definition)
+            self.services.update(place.slot.service, definition, desired, anew, configuration)
 
     def roll(self, revision: Revision, replicas: int, write: Write) -> None:
         """Have ECS replace what runs, by its own strategy."""
@@ -158,7 +159,8 @@ class AwsEcsProvider:
         desired = changing.desired_in_place(place, replicas, self.services.autoscaled())
         with self._passed(write, place, {**self._since(place), **self._found(place, view)}):
             configuration = changing.configured(place, self.settings.deploying, rollback=True)
-            self.services.update(place.slot.service, definition, desired, configuration)
+            anew = changing.given_up(place, definition)
+            self.services.update(place.slot.service, definition, desired, anew, configuration)
         if self.rule is not None and not view.percent:
             # The first of all: nothing is served that could be lost.
             self.rule.set({place.slot.target_group or "": 100})
@@ -261,14 +263,20 @@ class AwsEcsProvider:
         its tag, and only when no newer tag is there."""
         with self.local.passed(write):
             arn = place.service["serviceArn"] if place else self.rule.arn if self.rule else ""
-            view = self.view()
-            again = fence.check(write, view.marks)
-            own = view.rule_tags if place is None else place_tags(place)
-            if not again:
+            seen = self._tags()
+            if not fence.check(write, fence.marks_in(seen.values())):
                 mark = {fence.name_of(write): fence.value_of(write)}
-                self.tagging.put(arn, {**mark, **tags}, fence.outdated(own, write))
-                fence.check(write, self.view().marks)
+                gone = fence.outdated(seen.get(arn, {}), write)
+                self.tagging.put(arn, {**mark, **tags}, gone)
+                fence.check(write, fence.marks_in(self._tags().values()))
             yield
+
+    def _tags(self) -> dict[str, dict[str, str]]:
+        """The tags of everything that writes are left on, by its ARN."""
+        found = {s["serviceArn"]: tags_of(s) for _, s in self.services.described()}
+        if self.rule is not None:
+            found[self.rule.arn] = self.tagging.of_rule(self.rule.arn)
+        return found
 
     def _since(self, place: Place) -> dict[str, str]:
         newest = self.rollouts.newest_at(place.slot.service)

@@ -58,9 +58,11 @@ class Services:
         service: str,
         definition: str,
         desired: int | None,
+        anew: bool = False,
         configuration: DeploymentConfigurationTypeDef | None = None,
     ) -> None:
-        """Have a service run a task definition; `desired` None leaves the number of tasks alone."""
+        """Have a service run a task definition; `desired` None leaves the number of tasks alone.
+        `anew` begins a deployment even where nothing is changed."""
         asked: UpdateServiceRequestTypeDef = {
             "cluster": self._settings.cluster,
             "service": service,
@@ -70,6 +72,8 @@ class Services:
             asked["desiredCount"] = desired
         if configuration is not None:
             asked["deploymentConfiguration"] = configuration
+        if anew:
+            asked["forceNewDeployment"] = True
         with told(f"service {service} was not changed"):
             self._account.ecs.update_service(**asked)
 
