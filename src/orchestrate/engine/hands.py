@@ -28,7 +28,7 @@ from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
-from orchestrate.engine.checks import GATES, artifact, disk, metrics, reachable, run
+from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 Json = dict[str, JsonValue]
 PATIENCE_S = 2.0
 """How long one look waits for the checks to answer."""
-GATES = (artifact.check, reachable.check, disk.check, metrics.check)
-"""The checks that stop a deployment at its start."""
 
 
 class WorldlyHands:
@@ -116,15 +114,6 @@ class WorldlyHands:
             )
         if plan.gates != (subject.checks.digest if subject.checks != Checks() else None):
             return _answer(_other_gates(subject))
-            target = revisions.as_revision(revisions.get(session, row.to_revision_id))
-        subject = Subject(
-            site=self._site(order),
-            home=self._place.home,
-            kind=plan.kind,
-            strategy=plan.strategy,
-            version=target.version,
-            expected_artifact=target.artifact.digest,
-        )
         results = run(subject, GATES)
         if stop.is_set():
             return _answer(StepFailed("the checks were stopped"))

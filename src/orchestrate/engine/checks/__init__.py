@@ -17,6 +17,7 @@ from orchestrate.engine.checks import (
     conflict,
     disk,
     floor,
+    metrics,
     reachable,
     rollback_target,
     security,
@@ -38,18 +39,7 @@ _FILES = (
     disk,
     conflict,
     rollback_target,
-from orchestrate.engine.checks import artifact, conflict, disk, metrics, reachable, rollback_target
-from orchestrate.engine.checks.subject import Subject
-
-Check = Callable[[Subject], list[CheckResult]]
-
-BEFORE: Sequence[Check] = (
-    artifact.check,
-    reachable.check,
-    disk.check,
-    conflict.check,
-    rollback_target.check,
-    metrics.check,
+    metrics,
 )
 BEFORE: Sequence[Check] = tuple(each.check for each in _FILES)
 """Everything, for people who ask."""
