@@ -18,7 +18,6 @@ from orchestrate.core.steps import Share, Stop
 
 pytestmark = pytest.mark.unit
 
-EVERYTHING = Capabilities(frozenset(StrategyName))
 EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
 PINNED = "sha256:a66dc1bcfed04a372f3baa920cbebdbb5a2416c9a36420131402b669866d4ad2"
 
