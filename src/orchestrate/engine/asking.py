@@ -15,6 +15,7 @@ from orchestrate.core.errors import (
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.expecting import refuse_in_vain
+from orchestrate.engine.gatekeeping import refuse_closed
 from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, site_of
@@ -43,6 +44,8 @@ class Request:
     credential: str | None = None
     request_id: str | None = None
     """The call, as the trail names it."""
+    exempt: bool = False
+    """It asks to pass a closed window: whether it does is seen before its first step."""
 
 
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
@@ -50,8 +53,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, RateLimited, VerdictOutOfReach, EnvironmentBusy (unless it
-    may wait).
+    Raises NothingToDo, SecretMissing, RateLimited, WindowClosed, VerdictOutOfReach, and
+    EnvironmentBusy unless it may wait.
     """
     _refuse_empty(draft)
     _refuse_secrets(draft)
@@ -65,6 +68,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         refuse_storm(session, draft.site, draft.plan.kind, request.on_behalf_of or request.actor)
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
+            if taken:  # one that waits is asked when it is its turn
+                refuse_closed(draft, request.exempt)
             refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)

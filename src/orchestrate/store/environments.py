@@ -8,6 +8,7 @@ from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
+from orchestrate.store import evidence
 from orchestrate.store.database import SCOPE, begin_writing
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
@@ -26,7 +27,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("limits",)
+RULES: tuple[str, ...] = ("limits", "checks", "calendar")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -153,6 +154,7 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None:
+        evidence.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()

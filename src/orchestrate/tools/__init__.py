@@ -19,6 +19,8 @@ from orchestrate.tools import (
     service,
     starting,
     trust,
+    validating,
+    validation_documents,
 )
 from orchestrate.tools.operation import READ, SET, Hints, Operation
 
@@ -54,9 +56,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
     Operation(
         name="validate",
         title="Check before a deployment",
-        run=plans.validate,
-        arguments=plans.Validate,
-        document=documents.ValidationDocument,
+        run=validating.validate,
+        arguments=validating.Validate,
+        document=validation_documents.ValidationDocument,
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
