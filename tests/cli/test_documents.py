@@ -14,6 +14,7 @@ from orchestrate.cli import trust_documents as trust
 from orchestrate.tools import access_documents, audit_documents
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList
 from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
@@ -28,6 +29,8 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
+    read.Approval: ApprovalDocument,
+    read.ApprovalList: ApprovalList,
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
@@ -48,6 +51,12 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.DeploymentDocument, canned.SUCCEEDED),
     (written.DeploymentDocument, canned.REFUSED),
     (written.DeploymentDocument, canned.ROLLED_BACK),
+    (written.DeploymentDocument, canned.WAITING),
+    (written.DeploymentDocument, canned.APPROVED),
+    (ApprovalDocument, canned.APPROVAL),
+    (ApprovalDocument, canned.DECIDED),
+    (ApprovalDocument, canned.GLASS),
+    (ApprovalList, canned.APPROVALS),
     (written.PlanDocument, canned.PLAN),
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),

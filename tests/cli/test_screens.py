@@ -11,6 +11,7 @@ import pytest
 
 from orchestrate.cli.render import (
     analysis,
+    approvals,
     changes,
     checks,
     deployment,
@@ -71,6 +72,13 @@ EMPTY = docs.changed(
 CASES: dict[str, tuple[Any, Draw]] = {
     "deploy-live": (docs.RUNNING, live),
     "deploy-live-paused": (docs.changed(docs.RUNNING, paused=True, serving=None), live),
+    "deploy-waiting": (docs.WAITING, live),
+    "deploy-approved": (docs.APPROVED, final),
+    "approvals-list": (docs.APPROVALS, lambda d, p: approvals.listed(d, p, NOW)),
+    "approvals-ask": (docs.APPROVAL, lambda d, p: approvals.asked(d, p, NOW)),
+    "approvals-glass": (docs.GLASS, lambda d, p: approvals.asked(d, p, NOW)),
+    "approvals-show": (docs.DECIDED, lambda d, p: approvals.shown(d, p, NOW)),
+    "approvals-approved": (docs.DECIDED, lambda d, p: approvals.approved(d, p, "dana")),
     "deploy-succeeded": (docs.SUCCEEDED, final),
     "deploy-refused": (docs.REFUSED, final),
     "rollback": (docs.ROLLED_BACK, final),

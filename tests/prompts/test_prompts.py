@@ -18,7 +18,7 @@ CUT_BYTES = 2048
 
 def words_like_tools(text: str) -> set[str]:
     """Words with an underscore that begin with a verb, and single words marked as code."""
-    verbs = "get|list|plan|start|wait|control|roll|set|create|delete"
+    verbs = "get|list|plan|start|wait|control|request|roll|set|create|delete"
     marked = set(re.findall(r"`([a-z]+)`", text)) & {"validate", "rollback", "deploy", "promote"}
     return marked | set(re.findall(rf"\b(?:{verbs})_[a-z_]+\b", text))
 

@@ -144,7 +144,13 @@ async def test_toolsets_take_tools_away_and_refuse_them(world: World) -> None:
     async with agent(world.home, "--toolsets", "deploy") as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
         result = await client.call_tool("get_overview", {})
-    assert names == {"plan_deployment", "start_deployment", "control_deployment", "rollback"}
+    assert names == {
+        "plan_deployment",
+        "start_deployment",
+        "control_deployment",
+        "request_approval",
+        "rollback",
+    }
     assert error(result)["code"] == "read_only"
     assert "--toolsets deploy" in text_of(result)
 

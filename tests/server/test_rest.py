@@ -7,7 +7,7 @@ import pwd
 import socket
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from orchestrate.core.errors import known
 from orchestrate.tools import TOOLS
+from tests.support.approvers import person, register, store_of
 from tests.support.real import need
 from tests.support.service import World
 from tests.support.service import world as a_world
@@ -62,7 +63,7 @@ def ask(
 
 
 @pytest.fixture(scope="module")
-def documents(world: World) -> dict[str, Json]:
+def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
     """What each operation answers, in the course of one small job."""
     site = world.small("job", strategy={"type": "recreate"})
     site.live("1.0.0")
@@ -106,7 +107,7 @@ def documents(world: World) -> dict[str, Json]:
         "list_tokens": ("GET", "/api/tokens?everybody=true", None),
         "remove_person": ("DELETE", "/api/people/dana", None),
     }
-    found = {"start_deployment": first}
+    found = {"start_deployment": first, **decided(world, tmp_path_factory.mktemp("keys"))}
     for name, (method, path, body) in calls.items():
         answer = ask(world, method, path, body)
         assert (answer.status, answer.kind) == (200, "application/json"), (name, answer)
@@ -117,6 +118,26 @@ def documents(world: World) -> dict[str, Json]:
     world.api.wait(held)
     world.api.wait(baking)
     world.api.wait(str(found["rollback"]["id"]))
+    return found
+
+
+def decided(world: World, keys: Path) -> dict[str, Json]:
+    """What the operations on approvals answer, for one that is approved and one that is not."""
+    dana, found = person(keys, "dana"), {}
+    with closing(store_of(world.home)) as store:
+        register(store, dana)
+    for name, decision in (("yes", "approve"), ("no", "reject")):
+        world.small(name, strategy={"type": "recreate"}, approvals={})
+        begun = world.api.begin(name, "1.0.0").id
+        path = f"/api/deployments/{begun}/request-approval"
+        asked = ask(world, "POST", path, {"summary": "to see it"}).document
+        found |= {
+            "request_approval": asked,
+            "show_approval": ask(world, "GET", f"/api/approvals/{asked['approval_id']}").document,
+            "list_approvals": ask(world, "GET", "/api/approvals?state=waiting").document,
+            decision: dana.decide(world.api, str(asked["approval_id"]), decision),
+        }
+        world.api.wait(begun)
     return found
 
 

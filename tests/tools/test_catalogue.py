@@ -118,6 +118,7 @@ def test_reading_only_leaves_what_changes_nothing() -> None:
         "plan_deployment",
         "start_deployment",
         "control_deployment",
+        "request_approval",
         "rollback",
     }
 

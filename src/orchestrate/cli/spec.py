@@ -4,7 +4,7 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from orchestrate.cli import spec_trust
+from orchestrate.cli import spec_approvals, spec_trust
 from orchestrate.cli.grammar import COMMON as COMMON
 from orchestrate.cli.grammar import Command as Command
 from orchestrate.cli.grammar import Option as Option
@@ -29,6 +29,7 @@ STRATEGY = Option(
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
+    **spec_approvals.GROUPS,
     **spec_trust.GROUPS,
 }
 
@@ -107,6 +108,13 @@ COMMANDS = (
             Option("--queue", "Wait for a running deployment to end"),
             YES,
             FORCE,
+            Option(
+                "--break-glass",
+                "Pass by approvals and windows, for this reason; a second admin must agree",
+                "text",
+                metavar="REASON",
+            ),
+            Option("--confirm", "With --break-glass: the environment's name", "text", "", "NAME"),
         ),
         more="Follows the deployment to its end: exit code 0 when it succeeded, 1 when it did "
         "not. Ctrl-C stops watching, never the deployment.",
@@ -208,6 +216,7 @@ COMMANDS = (
         argument="ID?",
     ),
     *spec_trust.COMMANDS,
+    *spec_approvals.COMMANDS,
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",

@@ -1,10 +1,11 @@
 """An environment: a named place to deploy to, and how deployments there are done."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
+from orchestrate.core.approval import Approvals, Factor
 from orchestrate.core.limits import Limits
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
@@ -104,6 +105,8 @@ class Environment(Model):
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
     requires_approval: bool = False
+    """One approver must say yes, unless `approvals` says more."""
+    approvals: Approvals | None = None
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
@@ -119,3 +122,10 @@ class Environment(Model):
     def guarded(self) -> bool:
         """Whether a change needs a person's explicit yes."""
         return self.type is EnvironmentType.PRODUCTION
+
+    @model_validator(mode="after")
+    def _no_client_approves_production(self) -> Self:
+        """An agent's client can answer its own questions: such an answer is no approval here."""
+        if self.guarded and self.approvals and Factor.ELICITATION in self.approvals.factors:
+            raise ValueError("elicitation cannot approve a change of a production environment")
+        return self

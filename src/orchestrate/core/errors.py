@@ -227,6 +227,49 @@ class ApprovalRequired(Refused):
     status = 403
 
 
+class UnknownApproval(UsageProblem):
+    code = "unknown_approval"
+    status = 404
+
+
+class NotApprover(Refused):
+    """Whoever asks may not decide this: no role for it here, or no proof of who they are."""
+
+    code = "not_approver"
+    status = 403
+
+
+class SelfApproval(Refused):
+    """Who asks for a change, or has it asked for by an agent, does not approve it."""
+
+    code = "self_approval"
+    status = 403
+
+
+class ApprovalInvalid(Refused):
+    """A signature, or a record of an approval, that does not verify."""
+
+    code = "approval_invalid"
+    status = 403
+
+
+class ApprovalRejected(Refused):
+    code = "approval_rejected"
+
+
+class ApprovalExpired(Refused):
+    """Nobody said yes in time, which never means yes."""
+
+    code = "approval_expired"
+
+
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
 class SecretMissing(Refused):
     code = "secret_missing"
 
@@ -296,13 +339,6 @@ class OutboundRefused(Refused):
     """A url of the configuration leads where the service does not ask."""
 
     code = "outbound_refused"
-    status = 403
-
-
-class Forbidden(Refused):
-    """Whoever asks is known, and does not have the role for it."""
-
-    code = "forbidden"
     status = 403
 
 

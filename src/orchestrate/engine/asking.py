@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from orchestrate.core import words
 from orchestrate.core.canonical import short
-from orchestrate.core.deployment import Kind
+from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.errors import (
+    Cancelled,
     EnvironmentBusy,
     NothingToDo,
     PlanChanged,
@@ -14,6 +15,7 @@ from orchestrate.core.errors import (
     UnknownEnvironment,
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
+from orchestrate.engine.approving import is_way_back, needed, withdraw
 from orchestrate.engine.expecting import refuse_in_vain
 from orchestrate.engine.gatekeeping import refuse_closed
 from orchestrate.engine.limiting import refuse_storm
@@ -33,6 +35,8 @@ class Request:
 
     actor: str
     on_behalf_of: str | None = None
+    break_glass: str | None = None
+    """Why it passes by approvals and windows, when a second admin agrees."""
     reason: str | None = None
     timeout_s: float | None = None
     queue: bool = False
@@ -66,6 +70,7 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         if same is not None:
             return same, False
         refuse_storm(session, draft.site, draft.plan.kind, request.on_behalf_of or request.actor)
+        _make_way(session, draft, request)
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
             if taken:  # one that waits is asked when it is its turn
@@ -90,6 +95,7 @@ def take_waiting(place: Place, seq: int) -> bool:
         _refuse_deleted(environment)
         if environment.live_revision_id != row.from_revision_id:
             return False  # changed since it was planned: again at the next look
+        row.needs_approval = _must_wait_for_people(session, environment, row)
         deployments.take(session, row)
         return True
 
@@ -107,7 +113,7 @@ def replan(session: Session, place: Place, seq: int) -> None:
     if draft.plan.digest == row.plan_digest:
         return
     _refuse_empty(draft)
-    if draft.site.environment.guarded:
+    if draft.site.environment.guarded or row.needs_approval:
         raise PlanChanged(
             f"{environment.name} is not as it was when plan {short(row.plan_digest)} was made",
             why=["a deployment before it changed what is live"],
@@ -164,6 +170,10 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         to_revision_id=to.id or 0,
         actor=request.actor,
         on_behalf_of=request.on_behalf_of,
+        person=request.person,
+        break_glass=request.break_glass,
+        needs_approval=request.break_glass is not None
+        or needed(session, environment, draft.plan, request.force),
         reason=request.reason,
         idempotency_key=request.idempotency_key,
         forced=request.force,
@@ -186,6 +196,32 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         waits=not taken,
     )
     return seq
+
+
+def _make_way(session: Session, draft: Draft, request: Request) -> None:
+    """A rollback is never kept out by one that waits for people: that one has changed nothing, and
+    would be to another revision than it was approved for."""
+    holder = deployments.running(session, draft.site.id)
+    if holder is None or not is_way_back(session, draft.row, draft.plan, request.force):
+        return
+    withdraw(
+        session,
+        holder,
+        Cancelled(
+            f"it gave way to a rollback of {draft.row.name} by {request.actor}",
+            why=["it was waiting for an approval, and had changed nothing"],
+            fix=["once the rollback is done, plan and ask again: orchestrate deploy"],
+        ),
+        by=request.actor,
+    )
+
+
+def _must_wait_for_people(
+    session: Session, environment: EnvironmentRow, row: DeploymentRow
+) -> bool:
+    """Asked again when its turn comes: the rule may be a stricter one by then."""
+    plan = Plan.model_validate(row.plan)
+    return row.needs_approval or needed(session, environment, plan, row.forced)
 
 
 def _same_key(session: Session, draft: Draft, request: Request) -> int | None:
@@ -241,11 +277,12 @@ def _busy(store: Store, draft: Draft) -> EnvironmentBusy:
     with store.session() as session:
         holder = deployments.running(session, draft.site.id)
         said = describe(session, holder) if holder else "a deployment that has just ended"
+        waits = holder is not None and holder.phase == Phase.AWAITING_APPROVAL.value
     name, version = draft.row.name, draft.target.version
     number = f"d{holder.seq}" if holder else ""
     return EnvironmentBusy(
         f"{name} is taken by {said}",
-        why=["one deployment at a time"],
+        why=["one deployment at a time", *([f"{number} waits for an approval"] if waits else [])],
         fix=[
             f"wait for it: orchestrate deploy --env {name} --version {version} --queue",
             f"or stop it: orchestrate deploy cancel {number}",

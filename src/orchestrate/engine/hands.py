@@ -28,6 +28,7 @@ from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
+from orchestrate.engine.approving import Approving
 from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
@@ -35,6 +36,8 @@ from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, exemption_of
 from orchestrate.engine.journal import Order
+from orchestrate.engine.planning import redraft
+from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, Site, metrics_of, revision_of, site_of
 from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions
@@ -50,6 +53,7 @@ class WorldlyHands:
     """The effects, through the environment's provider."""
 
     def __init__(self, place: Place, lease: str, changed: Callable[[int], None]) -> None:
+        self.approving = Approving(Seal(place.home))
         self._place = place
         self._store = place.store
         self._lease = lease
@@ -131,6 +135,19 @@ class WorldlyHands:
             fix=[r.fix for r in bad if r.fix],
         )
         return _answer(error)
+
+    def plan_again(self, seq: int) -> Json:
+        """The plan of a deployment as it is made now: `{"digest": ...}`. For what was approved a
+        while ago."""
+        try:
+            with self._store.session() as session:
+                row = deployments.get(session, seq)
+                environment = environments.get(session, row.environment_id)
+                asked = Plan.model_validate(row.plan)
+                draft = redraft(session, self._place, environment, asked, row.forced)
+        except OrchestrateError as error:
+            return _answer(error)
+        return {"digest": draft.plan.digest}
 
     def act(self, order: Order, step: Step, number: int, key: str) -> Json:
         """Send the step's write."""

@@ -12,6 +12,7 @@ from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.model import Model
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
+from orchestrate.engine.approving import held
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow, now
@@ -25,7 +26,9 @@ class Order(Model):
     environment_id: int
     plan: dict[str, JsonValue]
     deadline: float
+    """Moved once, by the time that people took to approve it."""
     taken: float
+    needs_approval: bool = False
 
 
 class Outcome(TypedDict):
@@ -49,6 +52,7 @@ def order_of(session: Session, seq: int) -> Order:
         plan=row.plan,
         deadline=deadline.timestamp(),
         taken=taken.timestamp(),
+        needs_approval=row.needs_approval,
     )
 
 
@@ -116,6 +120,8 @@ def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list
     An empty list means that nothing had been changed.
     """
     row = deployments.get(session, seq)
+    if Phase(row.phase).terminal:
+        return []  # it was ended while it waited for an approval
     rows = deployments.steps(session, seq)
     already = [step.position for step in rows if step.undoing]
     if already:
@@ -139,9 +145,14 @@ def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list
     return list(range(first, first + len(undo)))
 
 
-def close(session: Session, seq: int, outcome: Outcome) -> None:
-    """End the deployment: phase, result, what serves, and what the environment runs from now on."""
-    row = deployments.get(session, seq)
+def close(session: Session, seq: int, outcome: Outcome) -> str:
+    """End the deployment: phase, result, what serves, and what the environment runs from now on.
+
+    Returns the phase: another one than `outcome` says when it was ended while it waited.
+    """
+    row = held(session, seq)
+    if Phase(row.phase).terminal:
+        return row.phase
     row.result = outcome["result"]
     row.error = outcome["error"]
     row.serving = outcome["serving"]
@@ -164,6 +175,7 @@ def close(session: Session, seq: int, outcome: Outcome) -> None:
     text = str(outcome["error"]["message"]) if outcome["error"] else ""
     took = (now() - (row.taken_at or row.created_at)).total_seconds()
     deployments.tell(session, seq, "deploy", phase.value, text, round(took, 3))
+    return row.phase
 
 
 def abandon(session: Session, seq: int) -> None:

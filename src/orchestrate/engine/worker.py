@@ -5,6 +5,8 @@ One in each service; on PostgreSQL any number may share a store.
 
 import logging
 import threading
+import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +20,13 @@ from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Mending
 from orchestrate.engine import asking, ballast, journal
 from orchestrate.engine.changes import Changes
+from orchestrate.engine.deciding import Deciding
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
+from orchestrate.engine.factors import Factors
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
+from orchestrate.engine.requesting import due_requests
+from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, site_of
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments
@@ -48,6 +54,8 @@ class Worker:
         self.place = Place(home, store)
         self.changes = changes
         self._lease = lease
+        self.seal = Seal(home)
+        self.deciding = Deciding(store, self.seal, Factors(store))
         self._durable = Durable(store, lease.slot)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
         self._broken_off: set[int] = set()
@@ -55,6 +63,7 @@ class Worker:
         self._carried: set[int] = set()
         """Deployments whose workflow runs on a thread of this process."""
         self._suspects: Counter[int] = Counter()
+        self._approvals_seen = time.monotonic()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
@@ -83,6 +92,10 @@ class Worker:
         """Leave a message for a running deployment."""
         self._durable.send(self._running_workflow(seq), message, key)
         self.changes.tell(seq)
+
+    def wake(self, seq: int) -> None:
+        """Have a deployment that waits for people look now how it stands."""
+        self.send(seq, {"action": "look"}, f"d{seq}/look/{uuid.uuid4().hex}")
 
     def nudge(self) -> None:
         """Look for waiting deployments now rather than at the next tick."""
@@ -124,6 +137,7 @@ class Worker:
             self._guarded(self._retire_due)
             if tick % WATCH_EVERY == 0:
                 self._guarded(self._watch_over)
+                self._guarded(self._look_after_approvals)
                 self._guarded(self._adopt_orphans)
                 self._guarded(self._resume_broken)
             if tick % FORGET_EVERY == 0:
@@ -187,6 +201,17 @@ class Worker:
                     provider = site_of(row, self.place).provider
                     if isinstance(provider, Mending):
                         provider.ensure()
+
+    def _look_after_approvals(self) -> None:
+        """Wake what waits for people and has something to do: a decision whose message was lost,
+        or an end of its time that its own clock, which was set back, would not see."""
+        at = time.monotonic()
+        passed, self._approvals_seen = timedelta(seconds=at - self._approvals_seen), at
+        with self.store.session() as session:
+            due = due_requests(session, passed)
+        for seq, key in due:
+            with told(f"waking d{seq}"):
+                self.send(seq, {"action": "look"}, key)
 
     def _environments(self) -> Sequence[EnvironmentRow]:
         with self.store.session() as session:

@@ -31,6 +31,8 @@ from orchestrate.core.plan import Plan
 from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_something
 from orchestrate.core.windows import OnClose
 from orchestrate.engine import journal
+from orchestrate.engine.approving import Approving
+from orchestrate.engine.awaiting import EndedWaiting, await_approval
 from orchestrate.engine.durable import Durable
 from orchestrate.engine.journal import Order, Outcome
 from orchestrate.store.database import Session
@@ -71,6 +73,11 @@ class Hands(Protocol):
 
     def count(self, order: Order) -> Json: ...
 
+    def plan_again(self, seq: int) -> Json: ...
+
+    @property
+    def approving(self) -> Approving: ...
+
     def now(self) -> float: ...
 
     def changed(self, seq: int) -> None: ...
@@ -94,7 +101,7 @@ class Run:
 
     def carry_out(self, undo_only: bool = False) -> str:
         """Do all steps, or undo what was begun. Returns the phase it ended in."""
-        # Not journalled: once the environment is taken nobody changes it.
+        # Not journalled: once the environment is taken it changes only by an approval, below.
         self._order = self._hands.order(self._seq)
         plan = Plan.model_validate(self._order.plan)
         try:
@@ -103,6 +110,8 @@ class Run:
             self._open(plan)
             self._do(plan)
             return self._close(Phase.SUCCEEDED, None)
+        except EndedWaiting as ended:
+            return ended.phase
         except FencedOut as error:
             return self._close(Phase.FAILED, error, moved_on=True)
         except OrchestrateError as error:
@@ -117,6 +126,9 @@ class Run:
         """Validate and count. A rollback is in a hurry: it counts while it changes the traffic."""
         if plan.kind is Kind.DEPLOY:
             self._validate()
+        if self._order.needs_approval:
+            await_approval(_Turn(self), self._hands.approving)
+            self._order = self._hands.order(self._seq)
         if plan.kind is not Kind.ROLLBACK:
             self._before = self._durable.step("count", lambda: self._hands.count(self._order))
 
@@ -372,8 +384,7 @@ class Run:
             requests=_requests(self._order, self._before, after),
             quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on,
         )
-        self._record("close", lambda s: journal.close(s, self._seq, outcome))
-        return phase.value
+        return self._record("close", lambda s: journal.close(s, self._seq, outcome))
 
     def _end(self, position: int, state: StepState, text: str, data: Json) -> None:
         self._record("end", lambda s: journal.end(s, self._seq, position, state, text, data))
@@ -382,6 +393,23 @@ class Run:
         answer = self._durable.record(name, write)
         self._hands.changed(self._seq)
         return answer
+
+
+class _Turn:
+    """What a run lends while it waits for people."""
+
+    def __init__(self, run: Run) -> None:
+        self.seq = run._seq
+        self.record = run._record
+        self.receive = run._durable.receive
+        self.obey = run._obey
+        self._run = run
+
+    def check_again(self) -> Json:
+        run = self._run
+        if run._order.plan.get("kind") == Kind.DEPLOY.value:
+            run._validate()
+        return run._durable.step("plan", lambda: run._hands.plan_again(run._seq))
 
 
 def _noter(seq: int, position: int, text: str, data: Json) -> Callable[[Session], None]:

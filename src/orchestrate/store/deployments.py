@@ -14,7 +14,7 @@ from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Kind, Phase, StepState, move
 from orchestrate.core.errors import UnknownDeployment
 from orchestrate.core.steps import Step
-from orchestrate.store import audit, environments
+from orchestrate.store import approvals, audit, environments
 from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
@@ -148,7 +148,7 @@ def take(session: Session, row: DeploymentRow) -> None:
 def end_waiting(
     session: Session, row: DeploymentRow, phase: Phase, result: str, error: Data | None, text: str
 ) -> None:
-    """End a deployment that never took its environment."""
+    """End a deployment that waits: for its turn, or for an approval. It changed nothing."""
     row.result, row.error = result, error
     if phase is Phase.CANCELLED:
         set_phase(session, row, Phase.CANCELLING)
@@ -166,6 +166,7 @@ def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
     if phase.terminal:
         row.finished_at = now()
         row.paused = False
+        approvals.settle(session, row.seq or 0, phase)
     session.add(row)
     session.flush()
     record(session, row, "deployment.end" if phase.terminal else "deployment.phase")

@@ -9,6 +9,7 @@ from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
 from orchestrate.store import evidence
+from orchestrate.store.approvals import asked_about
 from orchestrate.store.database import SCOPE, begin_writing
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
@@ -27,7 +28,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("limits", "checks", "calendar")
+RULES: tuple[str, ...] = ("approvals", "limits", "checks", "calendar")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -153,7 +154,7 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
     for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
         session.delete(plan)
     session.flush()
-    if session.exec(history).first() is None:
+    if session.exec(history).first() is None and not asked_about(session, row.id or 0):
         evidence.forget(session, row.id or 0)
         session.delete(row)
         return False

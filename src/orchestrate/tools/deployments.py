@@ -7,10 +7,12 @@ from pydantic import Field, JsonValue
 
 from orchestrate.core.deployment import Action, Phase
 from orchestrate.core.errors import (
+    Cancelled,
     ConfirmationNeeded,
     InvalidInput,
     NotNow,
 )
+from orchestrate.engine.approving import held, withdraw
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
@@ -61,11 +63,12 @@ class ControlDeployment(Arguments):
 
 
 async def wait_deployment(context: Context, given: WaitDeployment) -> DeploymentDocument:
-    """Wait until a deployment ends or pauses, or the time is up. Answers its state either way;
-    call again while terminal is false.
+    """Wait until a deployment ends, pauses, begins to wait for people, or the time is up. Answers
+    its state either way; call again while terminal is false.
     """
     until = time.monotonic() + given.timeout_s
     reported = -1.0
+    waited_for_people: bool | None = None
     while True:
         with context.service.store.session() as session:
             row = deployments.find(session, given.deployment)
@@ -76,8 +79,11 @@ async def wait_deployment(context: Context, given: WaitDeployment) -> Deployment
                 reported = done
                 await context.caller.progress(done, float(len(document.steps)), document.summary)
         left = until - time.monotonic()
-        if document.terminal or document.paused or left <= 0:
+        awaits = document.phase is Phase.AWAITING_APPROVAL
+        begins = awaits and waited_for_people is False
+        if document.terminal or document.paused or left <= 0 or begins:
             return document
+        waited_for_people = awaits
         await context.service.changes.wait(row.seq or 0, min(left, POLL_S))
 
 
@@ -138,6 +144,11 @@ def control_deployment(context: Context, given: ControlDeployment) -> Deployment
             _check_promoter(context, session, row)
         if row.taken_at is None and _withdraw(context, session, row):
             return present.deployment(session, row)
+        stopped = given.action is Action.CANCEL and _stop_waiting(context, session, row, given)
+        document = present.deployment(session, row)
+    if stopped:
+        service.worker.wake(row.seq or 0)
+        return document
     by = _by(context)
     key = f"{given.deployment}/{given.action.value}/{uuid.uuid4().hex}"
     message: dict[str, JsonValue] = {"action": given.action.value, "by": by, "reason": given.reason}
@@ -176,6 +187,8 @@ def _check_action(row: DeploymentRecord, action: Action) -> None:
         raise NotNow(f"d{row.seq} is paused already")
     if action is not Action.CANCEL and row.taken_at is None:
         raise NotNow(f"d{row.seq} waits for its turn")
+    if action is not Action.CANCEL and phase is Phase.AWAITING_APPROVAL:
+        raise NotNow(f"d{row.seq} waits for an approval: nothing runs yet")
 
 
 def _withdraw(context: Context, session: Session, row: DeploymentRecord) -> bool:
@@ -189,6 +202,17 @@ def _withdraw(context: Context, session: Session, row: DeploymentRecord) -> bool
     deployments.end_waiting(session, row, Phase.CANCELLED, "cancelled", None, text)
     context.service.changes.tell(row.seq or 0)
     return True
+
+
+def _stop_waiting(
+    context: Context, session: Session, row: DeploymentRecord, given: ControlDeployment
+) -> bool:
+    """End a deployment that waits for an approval, at once. False when it waits no more."""
+    held(session, row.seq or 0)
+    _check_action(row, Action.CANCEL)
+    said = f": {given.reason}" if given.reason else ""
+    error = Cancelled(f"cancelled by {_by(context)}{said}")
+    return withdraw(session, row, error, by=context.caller.actor)
 
 
 def _check_promoter(context: Context, session: Session, row: DeploymentRecord) -> None:

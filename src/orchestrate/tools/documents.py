@@ -17,6 +17,7 @@ from pydantic import (
     TypeAdapter,
 )
 
+from orchestrate.core.approval import State
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import Environment, StrategyName
 
@@ -133,6 +134,27 @@ class Requests(Document):
     seen_by_new: int
 
 
+class ApprovalBrief(Document):
+    """The approval a deployment waits for, or was begun with."""
+
+    id: str
+    state: State
+    has: int
+    """People who said yes."""
+    needs: int
+    roles: list[str]
+    expires_at: Time
+    waiting_since: Time
+    by: list[str]
+    """Who decided."""
+    break_glass: str | None
+    """Why it passes by approvals and windows; a second admin agreed, or must."""
+    url: str | None
+    """Where a person decides; null where the service has no page."""
+    command: str
+    """What a person runs to decide."""
+
+
 class DeploymentDocument(Document):
     schema_: Literal["orchestrate.deployment.v1"] = "orchestrate.deployment.v1"
     id: str
@@ -159,6 +181,7 @@ class DeploymentDocument(Document):
     ended_at: Time | None
     deadline_at: Time | None
     duration_s: float | None
+    approval: ApprovalBrief | None = None
     steps: list[StepDocument]
     verdict: VerdictDocument | None
     requests: Requests | None
@@ -185,6 +208,8 @@ class DeploymentRow(Document):
     duration_s: float | None
     why: str
     """`rollback of d142`, `unhealthy`, or the reason given."""
+    break_glass: str | None = None
+    """Why it passed by approvals and windows, for ever shown."""
 
 
 class DeploymentList(Document):
@@ -357,6 +382,7 @@ class EnvironmentDocument(Document):
     traffic: Traffic | None
     running: Running | None
     queued: list[Running]
+    waiting_approvals: list[ApprovalBrief] = []
     rollback_target: RollbackTarget | None
     kept_until: Time | None
     drift: list[str]

@@ -1,5 +1,6 @@
 """Creating, changing and deleting environments: for people, not for agents."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -7,11 +8,20 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 from orchestrate.core.deployment import Phase
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy, ProviderUnavailable
+from orchestrate.core.errors import (
+    ConfirmationNeeded,
+    EnvironmentBusy,
+    OrchestrateError,
+    ProviderUnavailable,
+)
+from orchestrate.core.identity import Principal
 from orchestrate.core.names import check_name
+from orchestrate.core.protection import rule_of, weakened
 from orchestrate.core.protocols import Dismantling, Write
 from orchestrate.engine.asking import describe
+from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import provider_of, site_of
+from orchestrate.engine.weakening import Weakening, allow, spend
 from orchestrate.store import audit, deployments, environments
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, now
@@ -24,7 +34,7 @@ from orchestrate.tools.documents import (
 from orchestrate.tools.operation import Arguments, Context
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "timeout_s", "when_busy", "limits")  # fmt: skip
+          "requires_approval", "approvals", "timeout_s", "when_busy", "limits")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})
@@ -51,10 +61,12 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
             row = environments.existing(session, environment)
             if row is not None:
                 _refuse_while_busy(session, item, row)
-        if not given.dry_run:
-            for item, environment in zip(items, given.environments, strict=True):
-                environments.put(session, environment)
+        refused = None if given.dry_run else _put_all(context, session, given.environments)
+        if refused is None and not given.dry_run:
+            for item in items:
                 _record(session, context, item)
+    if refused is not None:
+        raise refused
     return EnvironmentChanges(applied=not given.dry_run, items=items)
 
 
@@ -77,9 +89,13 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
                 why=["it must be confirmed with its name"],
                 fix=[f'orchestrate env delete {row.name} --confirm {row.name} --reason "..."'],
             )
-        _close(context, session, row)
-        subject = f"{row.app}/{row.name}"
-        audit.append(session, context.caller.event("environment.close", subject))
+        refused = _allow_deletion(context, session, row)
+        if refused is None:
+            _close(context, session, row)
+            subject = f"{row.app}/{row.name}"
+            audit.append(session, context.caller.event("environment.close", subject))
+    if refused is not None:
+        raise refused
     _stop_all(context, row)
     with store.session() as session:
         archived = environments.remove(session, environments.get(session, row.id or 0))
@@ -122,6 +138,50 @@ def _close(context: Context, session: Session, row: EnvironmentRow) -> None:
         text = f"{row.name} is being deleted"
         deployments.end_waiting(session, waiting, Phase.CANCELLED, "cancelled", None, text)
         context.service.changes.tell(waiting.seq or 0)
+
+
+def _put_all(
+    context: Context, session: Session, given: Sequence[Environment]
+) -> OrchestrateError | None:
+    """Change them all, or none where one may not be made less protected. The refusal is answered,
+    not raised: the request for approval that it names is to stay."""
+    found = [_weakening(session, each) for each in given]
+    answers = [allow(session, *_who(context), each) for each in found if each]
+    refused = [answer.refused for answer in answers if answer.refused]
+    if refused:
+        return refused[0]
+    for answer in answers:
+        spend(session, answer)
+    for environment in given:
+        environments.put(session, environment)
+    return None
+
+
+def _weakening(session: Session, environment: Environment) -> Weakening | None:
+    row = environments.existing(session, environment)
+    if row is None:
+        return None
+    row = environments.lock(session, row.id or 0)
+    before = environments.as_environment(row)
+    lines = weakened(before, environment)
+    return Weakening(row, before, environment, lines) if lines else None
+
+
+def _allow_deletion(
+    context: Context, session: Session, row: EnvironmentRow
+) -> OrchestrateError | None:
+    before = environments.as_environment(row)
+    if row.deleting_at is not None or not (before.guarded or rule_of(before)):
+        return None
+    lines = (f"{row.name} is deleted, and stops serving",)
+    answer = allow(session, *_who(context), Weakening(row, before, None, lines))
+    if answer.refused is None:
+        spend(session, answer)
+    return answer.refused
+
+
+def _who(context: Context) -> tuple[Seal, Principal]:
+    return context.service.worker.seal, context.caller.principal
 
 
 def _refuse_while_busy(session: Session, change: EnvironmentChange, row: EnvironmentRow) -> None:

@@ -97,7 +97,7 @@ class Arguments(BaseModel):
 
 A = TypeVar("A", bound=Arguments)
 D = TypeVar("D", bound=Document)
-Toolset = Literal["read", "deploy", "setup", "service"]
+Toolset = Literal["read", "deploy", "approve", "setup", "service"]
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,24 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrate.core import words
+from orchestrate.core.approval import State
+from orchestrate.core.deployment import Phase
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import InvalidInput, OrchestrateError
 from orchestrate.core.names import did_you_mean
+from orchestrate.core.protection import rule_of
 from orchestrate.core.protocols import LiveState, RequestCounts
 from orchestrate.core.revision import Revision
 from orchestrate.core.windows import brief, describe, standing, zone_name
 from orchestrate.engine.site import Site, site_of
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import approvals, deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, RevisionRow, now
 from orchestrate.tools import present
 from orchestrate.tools.documents import (
     Actor,
     AllowedAction,
+    ApprovalBrief,
     Counts,
     EnvironmentDocument,
     Health,
@@ -108,11 +112,12 @@ def environment_document(
         traffic=_traffic(site, observed),
         running=running,
         queued=[document for taken, document in open_ones if not taken],
+        waiting_approvals=_waiting(session, row),
         rollback_target=target,
         kept_until=row.kept_until,
         drift=_drift(settings, live_row, observed),
         quarantined=sorted({r.version for r in revisions.quarantined(session, row)}),
-        requires_approval=row.requires_approval,
+        requires_approval=rule_of(settings) is not None,
         window=_window(settings),
         guarded=settings.guarded,
         allowed_actions=_allowed(settings, running, target),
@@ -150,6 +155,12 @@ def _of_app(rows: Sequence[EnvironmentRow], app: str) -> list[EnvironmentRow]:
             fix=[f"did you mean {meant[0]}?"] if meant else [],
         )
     return found
+
+
+def _waiting(session: Session, row: EnvironmentRow) -> list[ApprovalBrief]:
+    """Requests for this environment that nobody decided yet."""
+    found = approvals.page(session, environment_id=row.id, state=State.WAITING)
+    return [present.brief(session, each) for each in found]
 
 
 def _overview_row(session: Session, context: Context, row: EnvironmentRow) -> OverviewRow:
@@ -265,27 +276,24 @@ def _drift(
 def _allowed(
     settings: Environment, running: Running | None, target: RollbackTarget | None
 ) -> list[AllowedAction]:
-    busy = f"{running.id} is running" if running else None
-    idle = None if running else "nothing is running"
+    awaits = running is not None and running.phase is Phase.AWAITING_APPROVAL
+    goes_on = "waits for approval" if awaits else "is running"
+    busy = f"{running.id} {goes_on}" if running else None
+    idle = busy if awaits else None if running else "nothing is running"
     paused = running is not None and running.paused
     back = None if target and target.restorable else "there is no revision to go back to"
-    approval = (
-        "it requires an approval, which this version cannot take"
-        if settings.requires_approval
-        else None
-    )
     ending = (
         f"{running.id} is {running.phase.value.replace('_', ' ')}"
         if running and running.phase in ("rolling_back", "cancelling")
         else None
     )
     reasons = {
-        "deploy": busy or approval,
-        "rollback": busy or back,
+        "deploy": busy,
+        "rollback": (None if awaits else busy) or back,
         "pause": idle or ending or ("it is paused already" if paused else None),
         "resume": idle or ending or (None if paused else "it is not paused"),
         "promote": idle or ending,
-        "cancel": idle or ending,
+        "cancel": ("nothing is running" if running is None else None) or ending,
     }
     return [
         AllowedAction(action=action, allowed=why is None, why=why)

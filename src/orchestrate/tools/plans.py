@@ -14,6 +14,7 @@ from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import takes
 from orchestrate.core.windows import brief, refusal
+from orchestrate.engine.approving import needed
 from orchestrate.engine.expecting import expected
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.engine.site import site_of
@@ -89,6 +90,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
     from_version = draft.live.version if draft.live else None
     moves = f"{from_version or 'nothing'} -> {version}"
     summary = f"plan {short(plan.digest)}: {name} {moves}, {plan.strategy.value}"
+    people = needed(session, row, plan, forced=False)
     if not plan.steps:
         number = f" (r{draft.live.id})" if draft.live else ""
         summary = f"{name} already serves {version} with this config{number}. Nothing to do."
@@ -109,9 +111,9 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
             for key, step in zip(keys, plan.steps, strict=True)
         ],
         rollback=_way_back(session, context, draft),
-        needs_confirmation=draft.site.environment.guarded
+        needs_confirmation=(draft.site.environment.guarded and not people)
         or bool(draft.restorable and draft.restorable.lost),
-        needs_approval=row.requires_approval,
+        needs_approval=people,
         window=_window(draft),
         on_close=plan.on_close,
         at_least_s=sum(takes(step) for step in plan.steps),

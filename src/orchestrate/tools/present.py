@@ -1,16 +1,21 @@
 """Records as documents: deployments and plans."""
 
+import os
 from datetime import datetime
 
 from orchestrate.core import words
+from orchestrate.core.approval import State
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.core.links import public_url
+from orchestrate.store import approvals, deployments, environments, revisions
+from orchestrate.store.approvals import ApprovalRow
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EventRow, StepRow, now
 from orchestrate.tools.documents import (
     Actor,
+    ApprovalBrief,
     DeploymentDocument,
     DeploymentRow,
     ErrorDocument,
@@ -60,6 +65,7 @@ def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
         ended_at=row.finished_at,
         deadline_at=row.deadline_at,
         duration_s=_took(row.taken_at, row.finished_at),
+        approval=approval(session, row),
         steps=steps,
         verdict=VerdictDocument.model_validate(row.verdict) if row.verdict else None,
         requests=Requests.model_validate(row.requests) if row.requests else None,
@@ -90,7 +96,41 @@ def row_of(session: Session, row: DeploymentRecord) -> DeploymentRow:
         ended_at=row.finished_at,
         duration_s=_took(row.taken_at, row.finished_at),
         why=_why(row),
+        break_glass=row.break_glass,
     )
+
+
+def approval(session: Session, row: DeploymentRecord) -> ApprovalBrief | None:
+    """The approval of a deployment; None when it needs none, or did not ask yet."""
+    found = approvals.of_deployment(session, row.seq or 0) if row.needs_approval else None
+    return brief(session, found) if found else None
+
+
+def brief(session: Session, row: ApprovalRow) -> ApprovalBrief:
+    """A request in few words. Who said yes is counted as recorded: whether it counts is looked at
+    again when the change begins."""
+    rule = row.approvals
+    decided = approvals.decisions(session, row.id or 0)
+    ends = {State.REJECTED: "reject"}.get(State(row.state), "approve")
+    return ApprovalBrief(
+        id=row.name,
+        state=State(row.state),
+        has=len({each.person_key for each in decided if each.decision == "approve"}),
+        needs=rule.count,
+        roles=[role.value for role in rule.roles],
+        expires_at=row.expires_at,
+        waiting_since=row.created_at,
+        by=list(dict.fromkeys(each.person for each in decided if each.decision == ends)),
+        break_glass=row.break_glass,
+        url=approval_url(row),
+        command=f"orchestrate approvals approve {row.name}",
+    )
+
+
+def approval_url(row: ApprovalRow) -> str | None:
+    """The page on which a person decides, where ORCHESTRATE_PUBLIC_URL says that there is one."""
+    base = public_url(os.environ.get("ORCHESTRATE_PUBLIC_URL"))
+    return f"{base}/approvals/{row.name}" if base else None
 
 
 def running(session: Session, row: DeploymentRecord) -> Running:
@@ -176,7 +216,9 @@ def _summary(
 
 
 def _why(row: DeploymentRecord) -> str:
-    parts = [f"rollback of d{row.undoes}"] if row.undoes else []
+    parts = [f"broke the glass: {row.break_glass}"] if row.break_glass else []
+    if row.undoes:
+        parts.append(f"rollback of d{row.undoes}")
     if row.result:
         parts.append(row.result.replace("_", " "))
     if row.reason:
@@ -187,6 +229,13 @@ def _why(row: DeploymentRecord) -> str:
 def _next(row: DeploymentRecord, environment: str, phase: Phase) -> list[str]:
     """What to go on with: tools for agents, then the command for people."""
     name = f"d{row.seq}"
+    if phase is Phase.AWAITING_APPROVAL:
+        return [
+            f"request_approval(deployment='{name}')",
+            f"wait_deployment(deployment='{name}')",
+            f"orchestrate deploy status {name} --follow",
+            f"orchestrate deploy cancel {name}",
+        ]
     if not phase.terminal:
         return [
             f"wait_deployment(deployment='{name}')",

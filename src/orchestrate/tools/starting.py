@@ -4,21 +4,26 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from orchestrate.core.approval import State
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.errors import (
-    ApprovalRequired,
+    ApprovalRejected,
     ConfirmationNeeded,
     DiskFull,
+    EnvironmentBusy,
+    Forbidden,
     InvalidInput,
     PlanChanged,
 )
+from orchestrate.core.identity import Role
 from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
 from orchestrate.engine import ballast
+from orchestrate.engine.approving import is_way_back, needed
 from orchestrate.engine.asking import Request, take
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
-from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store import approvals, deployments, environments, plans
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EnvironmentRow, PlanRow, now
@@ -47,6 +52,8 @@ class StartConfirmed(StartDeployment):
     """As people start it: with their yes for a guarded environment."""
 
     confirmed: bool = False
+    break_glass: str | None = Field(default=None, min_length=1, max_length=500)
+    """Why it is to pass by approvals and windows; a second admin must agree."""
 
 
 class Rollback(Arguments):
@@ -65,20 +72,25 @@ class RollbackConfirmed(Rollback):
 
 def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocument:
     """Carry out a plan by its digest; refused if anything moved since. Answers at once with an
-    id: then wait_deployment. The same plan again gives the same deployment. Production needs a
-    person's yes, which no argument stands for.
+    id: then wait_deployment. The same plan again gives the same deployment. Where an approval is
+    needed it waits for people; no argument stands for their yes.
     """
     _need_reason(given.force, given.reason)
+    glass = _break_glass(context, given)
     with context.service.store.session() as session:
         kept = plans.find(session, given.plan)
         row = _present_environment(session, kept)
         same = _same(session, row, kept, given.idempotency_key)
         if same is not None:
+            _refuse_other_way(same, glass)
             return present.deployment(session, same)
         draft = _again(context, session, row, kept, given.force)
-        _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
+        _refuse_asking_again(context, session, draft)
+        confirmed = glass is not None or getattr(given, "confirmed", False)
+        _check_permission(session, draft, given.force, confirmed)
     request = replace(
         _request(context, given.reason),
+        break_glass=glass,
         timeout_s=given.timeout_s,
         queue=given.queue,
         force=given.force,
@@ -194,9 +206,53 @@ def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
     )
 
 
+def _break_glass(context: Context, given: StartDeployment) -> str | None:
+    """The reason for breaking the glass, from an admin. Raises Forbidden for anybody else."""
+    if not isinstance(given, StartConfirmed) or given.break_glass is None:
+        return None
+    if not given.break_glass.strip():
+        raise InvalidInput(
+            "breaking the glass needs a reason", fix=['say why: --break-glass "checkout is down"']
+        )
+    principal = context.caller.principal
+    if principal.kind == "person" and principal.may(Role.ADMIN):
+        return given.break_glass.strip()
+    raise Forbidden(
+        "breaking the glass is for admins",
+        why=["it passes by approvals and windows, so two admins must want it"],
+        fix=["ask an admin, or go the ordinary way: leave --break-glass out"],
+    )
+
+
+def _refuse_other_way(same: DeploymentRecord, glass: str | None) -> None:
+    if glass is None or same.break_glass is not None or same.finished_at is not None:
+        return
+    raise EnvironmentBusy(
+        f"d{same.seq} does this already, the ordinary way",
+        fix=[f"orchestrate deploy cancel d{same.seq}", "then break the glass"],
+    )
+
+
+def _refuse_asking_again(context: Context, session: Session, draft: Draft) -> None:
+    """An agent does not ask again for the very plan that a person rejected."""
+    if context.caller.principal.kind == "person":
+        return
+    asked = approvals.newest_of_plan(session, draft.site.id, draft.plan.digest)
+    if asked is not None and asked.state == State.REJECTED.value:
+        raise ApprovalRejected(
+            f"plan {short(asked.plan_digest)} was rejected ({asked.name})",
+            why=["the very same plan is not asked for again by an agent"],
+            fix=[
+                f"look at what was said: orchestrate approvals show {asked.name}",
+                "a changed version or setting is another plan; or a person asks again",
+            ],
+        )
+
+
 def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bool) -> None:
-    """Who may begin what. Going back to the last verified revision is never kept out: every other
-    change of a guarded environment needs a person's yes, and of one with approvals, an approval.
+    """Who may begin what. Going back to the last verified revision is never kept out. Where an
+    approval is needed the deployment waits for it; every other change of a guarded environment
+    needs a person's yes here.
     """
     lost = draft.restorable.lost if draft.restorable else ()
     if lost and not confirmed:
@@ -205,15 +261,11 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
             why=list(lost),
             fix=[f"orchestrate deploy rollback --env {draft.row.name} --yes"],
         )
-    if not draft.plan.steps or _is_way_back(session, draft, force):
+    if not draft.plan.steps or is_way_back(session, draft.row, draft.plan, force):
         return
     name, version, digest = draft.row.name, draft.target.version, short(draft.plan.digest)
-    if draft.row.requires_approval:
-        raise ApprovalRequired(
-            f"{name} requires an approval for plan {digest}",
-            why=["this version has no way to give one yet, so nothing is deployed there"],
-            fix=["deploy to an environment without requires_approval"],
-        )
+    if needed(session, draft.row, draft.plan, force):
+        return
     if draft.site.environment.guarded and not confirmed:
         command = "deploy rollback" if draft.plan.kind is Kind.ROLLBACK else "deploy"
         yes = "--yes" if draft.plan.kind is Kind.ROLLBACK else f"--plan {digest}"
@@ -224,17 +276,13 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
         )
 
 
-def _is_way_back(session: Session, draft: Draft, force: bool) -> bool:
-    """Whether it is the plain rollback: to the last verified revision, nothing forced."""
-    if draft.plan.kind is not Kind.ROLLBACK or force:
-        return False
-    target = revisions.rollback_target(session, draft.row)
-    return target is not None and target.digest == draft.target.digest
-
-
 def _begin(context: Context, draft: Draft, request: Request) -> DeploymentDocument:
     service = context.service
+    with service.store.session() as session:
+        before = deployments.running(session, draft.site.id)
     seq, may_begin = _take(context, draft, request)
+    if before is not None and before.phase == Phase.AWAITING_APPROVAL.value and before.seq != seq:
+        service.worker.wake(before.seq or 0)  # it may have given way
     if may_begin:
         service.worker.begin(seq)
     else:

@@ -1,12 +1,16 @@
 """docs/configuration.md: its example is taken, and its tables name every key and default."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
+from orchestrate.core.approval import Approvals
 from orchestrate.core.config import PROVIDERS, Config, checks, environments, gates, metrics, parse
+from orchestrate.core.config.approvals import APPROVAL_KEYS
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
 
@@ -60,6 +64,10 @@ def test_the_example_shows_every_key() -> None:
         *gates.ANALYSE_KEYS,
         *gates.HEALTH_KEYS,
         *("source", "queries", "total", "bad"),
+        *APPROVAL_KEYS,
+        *gates.STRATEGY_KEYS,
+        *gates.ANALYSE_KEYS,
+        *gates.HEALTH_KEYS,
     )
     assert [key for key in keys if f" {key}:" not in example()] == []
 
@@ -72,6 +80,7 @@ def test_the_example_shows_every_key() -> None:
         ("### strategy", gates.STRATEGY_KEYS),
         ("### metrics", metrics.METRICS_KEYS),
         ("### health", gates.HEALTH_KEYS),
+        ("### approvals", APPROVAL_KEYS),
         ("### Providers", PROVIDERS),
         ("### checks", checks.CHECK_KEYS),
     ],
@@ -98,6 +107,7 @@ def test_the_table_of_checks_names_every_key_below(name: str, keys: tuple[str, .
 
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
+    rule = Approvals()
     (plain,) = read("environments: {x: {type: dev, provider: local}}").environments
     defaults: dict[str, dict[str, object]] = {
         "## Environment": {
@@ -122,6 +132,13 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "keep_old": strategy.keep_old_s,
             "drain": strategy.drain_s,
         },
+        "### approvals": {
+            "count": rule.count,
+            "roles": _listed(rule.roles),
+            "expires": rule.expires_s,
+            "from": _listed(rule.factors),
+            "same_person": rule.same_person,
+        },
         "### health": {
             "path": health.path,
             "expect_status": health.expect_status,
@@ -137,3 +154,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
             assert rows[key] == str(value) or seconds(rows[key]) == value, key
+
+
+def _listed(words: Iterable[StrEnum]) -> str:
+    return f"[{', '.join(word.value for word in words)}]"

@@ -15,6 +15,14 @@ from tests.support.documents.answers import (
     check,
     error,
 )
+from tests.support.documents.approvals import (
+    APPROVAL,
+    APPROVALS,
+    APPROVED,
+    DECIDED,
+    GLASS,
+    WAITING,
+)
 from tests.support.documents.base import CLAUDE, DANA, DIGEST, Doc, changed
 from tests.support.documents.deployments import (
     HISTORY,
@@ -41,14 +49,19 @@ from tests.support.documents.environments import (
 
 __all__ = [
     "ANALYSIS",
+    "APPROVAL",
+    "APPROVALS",
+    "APPROVED",
     "BUSY",
     "CHANGES",
     "CLAUDE",
     "DANA",
+    "DECIDED",
     "DELETED",
     "DIGEST",
     "DOCTOR",
     "ENVIRONMENT",
+    "GLASS",
     "HISTORY",
     "LIVE",
     "LOGS",
@@ -65,6 +78,7 @@ __all__ = [
     "SUCCEEDED",
     "TARGET",
     "VALIDATION",
+    "WAITING",
     "Doc",
     "changed",
     "check",

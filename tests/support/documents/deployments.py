@@ -86,6 +86,7 @@ RUNNING: Doc = {
     "ended_at": None,
     "deadline_at": "2026-11-23T14:08:36Z",
     "duration_s": 454.0,
+    "approval": None,
     "steps": RUNNING_STEPS,
     "verdict": {
         "outcome": "hold",
@@ -283,6 +284,7 @@ def row(name: str, phase: str, **fields: Any) -> Doc:
         "ended_at": "2026-11-23T13:36:02Z",
         "duration_s": 1479.0,
         "why": "",
+        "break_glass": None,
     }
     return changed(found, **fields)
 

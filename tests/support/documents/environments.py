@@ -110,6 +110,7 @@ ENVIRONMENT: Doc = {
     },
     "running": None,
     "queued": [],
+    "waiting_approvals": [],
     "rollback_target": TARGET,
     "kept_until": "2026-11-24T13:36:02Z",
     "drift": [],

@@ -30,12 +30,13 @@ def deploy(session: Session, given: Given) -> int:
     if plan["nothing_to_do"]:
         session.answer(answer, [plan["summary"]])
         return 0
-    running = _already_running(session, plan)
+    glass = given.text("break_glass")
+    running = None if glass else _already_running(session, plan)
     if running is not None:
         session.note([f"{running.document['id']} does this already; this watches it"])
         return _watch(session, given, running, within_s)
     session.note(plans.short(plan, session.paint))
-    if not _agreed(session, given, plan):
+    if not (_typed_name(session, given, plan) if glass else _agreed(session, given, plan)):
         session.note(["nothing was changed"])
         return 1
     started = session.client.post(
@@ -47,6 +48,7 @@ def deploy(session: Session, given: Given) -> int:
             "queue": given.flag("queue"),
             "force": given.flag("force"),
             "confirmed": True,
+            **({"break_glass": glass} if glass else {}),
         },
     )
     return _watch(session, given, started, within_s)
@@ -136,6 +138,22 @@ def _agreed(session: Session, given: Given, plan: "Plan") -> bool:
         return False
     session.note([f"without the question: {plans.deploy_command(plan)}"])
     return True
+
+
+def _typed_name(session: Session, given: Given, plan: "Plan") -> bool:
+    """Whether the environment's name was typed: approvals and windows are to be passed by."""
+    name = plan["environment"]
+    typed = given.text("confirm")
+    if typed is None:
+        if not session.mode.prompts:
+            raise ConfirmationNeeded(
+                f"breaking the glass of {name} must be confirmed with its name",
+                why=["nobody can be asked here; nothing was changed"],
+                fix=[f'{plans.deploy_command(plan)} --break-glass "..." --confirm {name}'],
+            )
+        session.note([f"this passes by what protects {name}; a second admin must agree to it"])
+        typed = session.ask("type its name to go on: ").strip()
+    return typed == name
 
 
 def _roll_back(session: Session, given: Given, name: str, *, confirmed: bool) -> Answer:

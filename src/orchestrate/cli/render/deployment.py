@@ -34,9 +34,10 @@ def header(doc: "Deployment", paint: Paint, now: datetime) -> list[str]:
     second = f"{step}{_clock(passed)}, asked by {words.actor(doc['requested_by'])}"
     if doc["reason"]:
         second += f": {clean(doc['reason'])}"
+    by = _approved(doc)
     return [
         cut(first, paint.width),
-        cut(second, paint.width),
+        cut(f"{by}, {second}" if by else second, paint.width),
         "",
     ]
 
@@ -121,7 +122,9 @@ def _picture(
     waiting = [s for s in doc["steps"] if s["state"] == "waiting"]
     if waiting:
         lines.append(_to_come(waiting, paint, few=few_waiting))
-    if not drawn:
+    if doc["phase"] == "awaiting_approval":
+        lines = [*_waiting_for_people(doc, paint, now), *lines]
+    elif not drawn:
         lines.append(
             f"{paint.glyph(words.PHASES.get(doc['phase'], words.UNKNOWN))} {doc['summary']}"
         )
@@ -130,6 +133,33 @@ def _picture(
         lines.append(f"{mark} paused; to go on: orchestrate deploy resume {doc['id']}")
     bar = _bar(doc, paint)
     return [*lines, "", bar] if bar else lines
+
+
+def _waiting_for_people(doc: "Deployment", paint: Paint, now: datetime) -> list[str]:
+    """`awaiting approval  4m 02s  0 of 1 from approver; expires in 56m`, and where it is given."""
+    approval = doc["approval"]
+    mark = paint.glyph(words.BUSY, paint.glyph_width)
+    if approval is None:
+        return [f"{mark} awaiting approval"]
+    passed = _clock(max((now - paint.moment(approval["waiting_since"])).total_seconds(), 0.0))
+    roles = " or ".join(approval["roles"])
+    left = words.age(now, paint.moment(approval["expires_at"]))
+    text = f"{approval['has']} of {approval['needs']} from {roles}; expires in {left}"
+    lines = [f"{mark} awaiting approval  {passed}  {text}"]
+    if approval["break_glass"]:
+        lines.append(cut(f"    breaks the glass: {approval['break_glass']}", paint.width))
+    if approval["url"]:
+        lines.append(f"    open   {approval['url']}")
+    return [*lines, f"    where  {approval['command']}"]
+
+
+def _approved(doc: "Deployment") -> str:
+    """`approved by dana (a31)`; empty where nobody did, or had to."""
+    approval = doc["approval"]
+    if approval is None or approval["state"] != "approved" or not approval["by"]:
+        return ""
+    glass = ", breaking the glass" if approval["break_glass"] else ""
+    return f"approved by {', '.join(approval['by'])} ({approval['id']}){glass}"
 
 
 def _to_come(waiting: "list[Step]", paint: Paint, *, few: bool) -> str:
@@ -184,7 +214,9 @@ def _verdict_line(doc: "Deployment", paint: Paint) -> str:
 
 
 def _asked(doc: "Deployment", paint: Paint) -> list[str]:
-    text = f"asked by {words.actor(doc['requested_by'])}, plan {digest(doc['plan_digest'])}"
+    by = _approved(doc)
+    text = f"asked by {words.actor(doc['requested_by'])}, {f'{by}, ' if by else ''}"
+    text += f"plan {digest(doc['plan_digest'])}"
     if doc["undoes"]:
         text += f", undoes {doc['undoes']}"
     if doc["undone_by"]:
@@ -224,6 +256,8 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         facts.append(("state", f"{version} is quarantined in {doc['environment']}"))
     if doc["reason"]:
         facts.append(("reason", clean(doc["reason"])))
+    if doc["approval"] and doc["approval"]["break_glass"]:
+        facts.append(("glass", f"broken: {clean(doc['approval']['break_glass'])}"))
     way = _way_on(doc)
     return [*facts, way] if way else facts
 

@@ -124,7 +124,7 @@ def _needs(doc: "Plan", paint: Paint, now: datetime) -> list[tuple[str, str]]:
     until = paint.when(doc["expires_at"], now).removeprefix("today ")
     facts = [("good", f"until {until}, as long as nothing moves")]
     if doc["needs_approval"]:
-        facts.append(("needs", "an approval"))
+        facts.append(("needs", "an approval by somebody else than who asks for it"))
     elif doc["needs_confirmation"]:
         facts.append(("needs", "a person's yes: --yes, --plan, or the question at a terminal"))
     if doc["window"]:

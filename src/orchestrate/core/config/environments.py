@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrate.core.config.approvals import approvals_of
 from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
@@ -31,6 +32,7 @@ KEYS = (
     "variables",
     "secrets",
     "requires_approval",
+    "approvals",
     "timeout",
     "when_busy",
     "limits",
@@ -73,10 +75,12 @@ def environment_of(
     secrets = _secrets(section, given)
     variables = _variables(section, given)
     _refuse_both(section, secrets, variables)
+    kind = _type(section)
+    approvals = approvals_of(section, kind)
     environment = Environment(
         app=given.app,
         name=name,
-        type=_type(section),
+        type=kind,
         provider=_provider(section, given),
         url=_url(section),
         config=_config(section, given),
@@ -84,7 +88,8 @@ def environment_of(
         health=health_of(section),
         variables=variables,
         secrets=tuple(secrets),
-        requires_approval=section.flag("requires_approval", False),
+        requires_approval=approvals is not None or section.flag("requires_approval", False),
+        approvals=approvals,
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
         limits=limits_of(section),

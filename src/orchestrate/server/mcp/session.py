@@ -14,9 +14,10 @@ from orchestrate import prompts
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.server.auth import agent
 from orchestrate.server.calling import THREADS, call, new_request_id, told
-from orchestrate.server.mcp import catalogue, tasks
+from orchestrate.server.mcp import catalogue, elicit, tasks
 from orchestrate.server.mcp.answers import answer, failure
 from orchestrate.server.mcp.limits import Limits
+from orchestrate.tools.approval_documents import AskedDocument
 from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Caller, Context, Service
 
@@ -46,12 +47,17 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
 
     async def call_tool(
         context: Request, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | tasks.Result:
+    ) -> types.CallToolResult | types.InputRequiredResult | tasks.Result:
         given, request_id = params.arguments or {}, new_request_id()
         try:
             if tasks.wanted(context, params):
                 return tasks.begun(await look(context, given))
-            return answer(await ask(context, params.name, given, request_id))
+            document = await ask(context, params.name, given, request_id)
+            if isinstance(document, AskedDocument):
+                link = await elicit.carry(context, params, document)
+                if link is not None:
+                    return link
+            return answer(document)
         except Exception as error:
             return failure(*told(error, request_id))
 

@@ -1,9 +1,11 @@
 """Documents in a few lines of words; a line from outside begins with UNTRUSTED."""
 
 from orchestrate.core import words
+from orchestrate.core.approval import State
 from orchestrate.core.canonical import short
-from orchestrate.core.deployment import StepState
+from orchestrate.core.deployment import Phase, StepState
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.approval_documents import AskedDocument
 from orchestrate.tools.documents import (
     CheckDocument,
     DeploymentDocument,
@@ -42,6 +44,8 @@ def lines(document: Document) -> list[str]:
             found = _log(document)
         case AnalysisDocument():
             found = _analysis(document)
+        case AskedDocument():
+            found = _asked(document)
         case _:
             raise TypeError(f"no words for {type(document).__name__}")
     following = [each for each in getattr(document, "next", []) if not _for_people(each)]
@@ -64,6 +68,7 @@ def _deployment(document: DeploymentDocument) -> list[str]:
     if not document.terminal:
         found.append(f"{done} of {len(document.steps)} steps done")
     found += [f"now: {step.title}: {step.text}" for step in running if step.text]
+    found += _people(document)
     if document.serving and document.serving.weights_percent:
         found.append(f"traffic: {_weights(document.serving.weights_percent)}")
     if document.requests and document.requests.lost:
@@ -72,6 +77,32 @@ def _deployment(document: DeploymentDocument) -> list[str]:
     if document.quarantined:
         found.append(f"{document.to_version} is quarantined in {document.environment}")
     return [*found, *(_error(document.error) if document.error else [])]
+
+
+def _people(document: DeploymentDocument) -> list[str]:
+    """Who must still say yes, or did."""
+    approval = document.approval
+    if approval is None:
+        return []
+    glass = f"; breaks the glass: {approval.break_glass}" if approval.break_glass else ""
+    if document.phase is Phase.AWAITING_APPROVAL:
+        has = f"{approval.has} of {approval.needs} from {' or '.join(approval.roles)}"
+        where = (
+            f"open {approval.url} or run {approval.command}"
+            if approval.url
+            else (f"run {approval.command}")
+        )
+        return [f"waits for people: {has}, until {approval.expires_at:%H:%M} UTC{glass}",
+                f"a person, not the one who asked, decides: {where}"]  # fmt: skip
+    by = f" by {', '.join(approval.by)}" if approval.by else ""
+    return [f"approval {approval.id}: {approval.state}{by}{glass}"]
+
+
+def _asked(document: AskedDocument) -> list[str]:
+    found = [document.summary]
+    if document.state is State.WAITING:
+        found.append(f"has {document.has} of {document.needs}; you cannot give it, a person does")
+    return found
 
 
 def _error(error: ErrorDocument) -> list[str]:
@@ -105,7 +136,7 @@ def _plan(document: PlanDocument) -> list[str]:
     if document.on_close:
         found.append(f"if the window closes on it: {document.on_close}")
     if document.needs_approval:
-        found.append("needs an approval, which only a person can give")
+        found.append("needs an approval, which only another person can give: start it, it waits")
     if document.needs_confirmation:
         found.append("needs a person's yes at the command line")
     return [*found, f"digest: {short(document.digest)}"]
@@ -167,7 +198,8 @@ def _history(document: DeploymentList) -> list[str]:
     found = [words.counted(len(document.items), "deployment")]
     for row in document.items:
         moved = words.change(row.from_version, row.to_version)
-        found.append(f"{row.id} {row.environment} {moved}: {words.word(row.phase)}")
+        glass = f" (broke the glass: {row.break_glass})" if row.break_glass else ""
+        found.append(f"{row.id} {row.environment} {moved}: {words.word(row.phase)}{glass}")
     if document.next_cursor:
         found.append(f"older: list_deployments(cursor='{document.next_cursor}')")
     return found
