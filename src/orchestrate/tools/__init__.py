@@ -333,7 +333,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
-        role=Role.DEPLOYER,
+        role=Role.VIEWER,
         mcp=False,
         always=True,
     ),
