@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from orchestrate.cli import documents as read
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -22,7 +23,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.EnvironmentChanges: written.EnvironmentChanges,
     read.DeletedEnvironment: written.DeletedEnvironment,
     read.Plan: written.PlanDocument,
-    read.Validation: written.ValidationDocument,
+    read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
     read.Follow: written.FollowDocument,
@@ -40,7 +41,7 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),
     (written.DeploymentList, canned.HISTORY),
-    (written.ValidationDocument, canned.VALIDATION),
+    (ValidationDocument, canned.VALIDATION),
     (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
     (written.ServiceDocument, canned.SERVICE),
