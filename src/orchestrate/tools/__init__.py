@@ -62,6 +62,17 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         hints=LOOK,
     ),
     Operation(
+        name="get_evidence",
+        title="Show what was checked for a deployment",
+        run=validating.get_evidence,
+        arguments=validating.GetEvidence,
+        document=validation_documents.ValidationDocument,
+        rest=("GET", "/api/deployments/{deployment}/evidence"),
+        toolset="read",
+        hints=READ,
+        mcp=False,
+    ),
+    Operation(
         name="plan_deployment",
         title="Plan a deployment",
         run=plans.plan_deployment,
