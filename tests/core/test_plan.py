@@ -18,8 +18,8 @@ from orchestrate.core.steps import Share, Stop
 
 pytestmark = pytest.mark.unit
 
-EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:06c5d5677831f3629e4a1d7d0ded48f754af49048f9da0bdb1c790a5535a8eea"
+EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
+PINNED = "sha256:a66dc1bcfed04a372f3baa920cbebdbb5a2416c9a36420131402b669866d4ad2"
 
 
 def environment(**settings: object) -> Environment:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import Calendar
@@ -62,6 +63,10 @@ class AnalysePolicy(Model):
     """Promote only with proof, and give up after so long at a weight; None: after the window."""
     at_horizon: Literal["rollback", "hold"] = "rollback"
     """Without a verdict at the horizon: put back what was live, or hold for a person."""
+    no_data_s: float | None = Field(default=None, gt=0, le=604800)
+    """No verdict, as at the horizon, after so long without data; None: wait for it."""
+    metrics: Metrics | None = None
+    """Counts from a monitoring system, beside those of the platform."""
 
 
 class Strategy(Model):

@@ -45,7 +45,7 @@ def check_name(name: str, what: str = "environment") -> str:
     if _NAME.fullmatch(name):
         return name
     raise InvalidInput(
-        f"{name[:60]!r} is not a name for an {what}",
+        f"{name[:60]!r} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}",
         why=["a name is 1 to 63 of lower case letters, digits and -, a letter or digit first"],
         fix=["give one such as staging or eu-1"],
     )

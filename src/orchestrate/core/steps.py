@@ -105,6 +105,8 @@ class Roll(Base):
     revision: Ref
     replicas: int
     within_s: float
+    how: str | None = Field(default=None, exclude_if=lambda how: how is None)
+    """What the platform does by itself, where that is more than one replica after another."""
 
 
 class Verify(Base):

@@ -24,7 +24,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
-from orchestrate.core.steps import Step
+from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
@@ -35,7 +35,7 @@ from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, exemption_of
 from orchestrate.engine.journal import Order
-from orchestrate.engine.site import Place, Site, revision_of, site_of
+from orchestrate.engine.site import Place, Site, metrics_of, revision_of, site_of
 from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions
 
@@ -138,7 +138,7 @@ class WorldlyHands:
         if act is None:
             return {}
         try:
-            act(step, self._scene(order), Write(number=number, key=key, lease=self._lease))
+            act(step, self._scene(order, step), Write(number=number, key=key, lease=self._lease))
         except Exception as error:
             return _answer(_told(error))
         return {}
@@ -158,7 +158,7 @@ class WorldlyHands:
         look = executor(step).look
         if look is None:
             return _say(Look(True, _done_text(step)), memory)
-        scene = self._scene(order)
+        scene = self._scene(order, step)
         memory = watched(memory, scene.clock())
         try:
             return _say(look(step, scene, memory), memory)
@@ -198,7 +198,7 @@ class WorldlyHands:
             row = environments.get(session, order.environment_id)
             return site_of(row, self._place)
 
-    def _scene(self, order: Order) -> Scene:
+    def _scene(self, order: Order, step: Step) -> Scene:
         site = self._site(order)
 
         def find(key: str) -> Revision:
@@ -209,7 +209,10 @@ class WorldlyHands:
             return found
 
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
-        return Scene(provider=site.provider, revision=find, host=host)
+        # What the plan says, and not what the environment says by now.
+        asked = step.policy.metrics if isinstance(step, Analyse | Bake) else None
+        source = metrics_of(asked, site.environment, self._place)
+        return Scene(provider=site.provider, revision=find, host=host, source=source)
 
 
 def _say(look: Look, memory: Json) -> Json:

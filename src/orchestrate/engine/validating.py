@@ -44,6 +44,7 @@ def subject_of(
         site=site,
         home=place.home,
         kind=plan.kind if plan else Kind.DEPLOY,
+        strategy=plan.strategy if plan else None,
         version=revision.version if revision else version,
         pinned=revision.artifact if revision else None,
         busy=busy,

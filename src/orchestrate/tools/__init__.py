@@ -6,6 +6,7 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
@@ -17,16 +18,15 @@ from orchestrate.tools import (
     plans,
     service,
     starting,
+    trust,
     validating,
     validation_documents,
 )
-from orchestrate.tools.operation import Hints, Operation
+from orchestrate.tools.operation import READ, SET, Hints, Operation
 
-READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
-SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 # Operations differ in their types, each line of its own is checked.
@@ -40,6 +40,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -50,6 +51,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
@@ -60,6 +62,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_evidence",
@@ -81,6 +84,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -91,6 +95,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -102,7 +107,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -113,6 +120,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -123,6 +131,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -133,6 +142,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -144,6 +154,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -154,6 +165,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -164,6 +176,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -174,6 +187,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -184,7 +198,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="set_environments",
@@ -195,7 +211,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
@@ -206,8 +224,11 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
+    *trust.OPERATIONS,
     Operation(
         name="get_service",
         title="Show the service",
@@ -217,6 +238,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -228,7 +250,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -239,7 +264,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
@@ -250,6 +277,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.core.config import PROVIDERS, Config, checks, environments, gates, parse
+from orchestrate.core.config import PROVIDERS, Config, checks, environments, gates, metrics, parse
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
 
@@ -54,7 +54,13 @@ def test_the_example_is_taken() -> None:
 
 
 def test_the_example_shows_every_key() -> None:
-    keys = (*environments.KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    keys = (
+        *environments.KEYS,
+        *gates.STRATEGY_KEYS,
+        *gates.ANALYSE_KEYS,
+        *gates.HEALTH_KEYS,
+        *("source", "queries", "total", "bad"),
+    )
     assert [key for key in keys if f" {key}:" not in example()] == []
 
 
@@ -64,6 +70,7 @@ def test_the_example_shows_every_key() -> None:
         ("## Top level", ("app", "environments")),
         ("## Environment", environments.KEYS),
         ("### strategy", gates.STRATEGY_KEYS),
+        ("### metrics", metrics.METRICS_KEYS),
         ("### health", gates.HEALTH_KEYS),
         ("### Providers", PROVIDERS),
         ("### checks", checks.CHECK_KEYS),

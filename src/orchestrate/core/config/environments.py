@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
@@ -14,6 +13,7 @@ from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
 from orchestrate.core.config.section import YEAR_S, Section
+from orchestrate.core.config.urls import wrong_with
 from orchestrate.core.config.windows import calendar_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
@@ -120,25 +120,10 @@ def _url(section: Section) -> str | None:
     url = section.text("url", None, right := "write one such as https://staging.example.com")
     if url is None:
         return None
-    wrong = _wrong_with(url)
+    wrong = wrong_with(url)
     if wrong:
         section.wrong("url", wrong, right)
     return url
-
-
-def _wrong_with(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not a url"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user name or password, which everybody could read"
-    if parts.scheme not in ("http", "https"):
-        return f"is {shown(url)}, not an http or https url"
-    if not host or not url.isprintable() or " " in url:
-        return f"is {shown(url)}, which names no host"
-    return None
 
 
 def _config(section: Section, given: Given) -> dict[str, Value]:

@@ -17,6 +17,7 @@ from orchestrate.engine.checks import (
     conflict,
     disk,
     floor,
+    metrics,
     reachable,
     rollback_target,
     security,
@@ -38,6 +39,7 @@ _FILES = (
     disk,
     conflict,
     rollback_target,
+    metrics,
 )
 BEFORE: Sequence[Check] = tuple(each.check for each in _FILES)
 """Everything, for people who ask."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrate.core.check import CheckResult, Evidence
 from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import InvalidInput, OrchestrateError
 from orchestrate.core.protocols import Restorable, Secrets
 from orchestrate.core.revision import Artifact, Revision
@@ -39,6 +40,8 @@ class Subject:
     site: Site
     home: Path
     kind: Kind = Kind.DEPLOY
+    strategy: StrategyName | None = None
+    """Of the plan; None for the environment's own."""
     version: str | None = None
     pinned: Artifact | None = None
     """The artifact that the plan was made with; what is found now must be it."""
