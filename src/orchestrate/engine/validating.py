@@ -32,6 +32,7 @@ def subject_of(
     busy: str | None = None,
     exemption: Exemption | None = None,
     stop: threading.Event | None = None,
+    may_run: bool = True,
 ) -> Subject:
     """What the checks need to know of a change of this environment.
 
@@ -54,6 +55,7 @@ def subject_of(
         secrets=secrets_of(environment, place),
         recall=_recall(place, site.id, environment),
         stop=stop or threading.Event(),
+        may_run=may_run,
     )
 
 

@@ -74,6 +74,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         toolset="read",
         hints=READ,
         mcp=False,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",

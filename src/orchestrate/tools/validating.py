@@ -4,6 +4,7 @@ from pydantic import Field
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import NoDataError, OrchestrateError
+from orchestrate.core.identity import Role
 from orchestrate.core.names import check_version
 from orchestrate.engine.asking import describe
 from orchestrate.engine.checks import run
@@ -50,6 +51,7 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
                 row,
                 version=given.version,
                 busy=describe(session, busy) if busy else None,
+                may_run=context.caller.principal.may(Role.DEPLOYER),
             )
         except OrchestrateError as error:
             fix = next(iter(error.fix), None)
@@ -88,7 +90,8 @@ def _asked(context: Context, subject: Subject) -> list[CheckResult] | None:
             keep(session, subject, results)
         return results
 
-    key = (str(context.service.home), subject.site.id, subject.version, subject.checks.digest)
+    about = (subject.site.id, subject.version, subject.checks.digest, subject.may_run)
+    key = (str(context.service.home), *about)
     return _JOBS.ask(key, ask, PATIENCE_S)
 
 

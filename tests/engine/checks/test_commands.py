@@ -236,6 +236,18 @@ def test_whoever_gives_up_ends_the_command(asking: Asking, repository: Repositor
     assert found.result == "error" and "stopped" in found.text
 
 
+def test_who_may_only_read_has_nothing_run_and_sees_what_is_known(
+    asking: Asking, counted: Path, repository: Repository
+) -> None:
+    (known,) = run(asking.subject(may_run=False), [tests.check])
+    assert known.result == "pass"
+    commit = repository.commit(other_py="1")
+    asking.provider.artifacts["1.0.0"] = repository.artifact(commit)
+    (unknown,) = run(asking.subject(may_run=False), [tests.check])
+    assert unknown.result == "error" and "may only read" in unknown.text
+    assert counted.read_text() == "x"
+
+
 # -- security scans
 
 

@@ -57,6 +57,8 @@ class Subject:
     recall: Recall = lambda name, about: None
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when nobody wants the answer any more."""
+    may_run: bool = True
+    """Whether who asks may have commands run: who only reads gets what is known already."""
     outbound: Outbound = field(default_factory=Outbound)
 
     @property
