@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.check import CheckResult
+from orchestrate.core.errors import NoDataError, ReportInvalid
 from orchestrate.core.revision import Artifact
 from orchestrate.core.validation import Allowance, Checks, Security, Source
 from orchestrate.core.validation import Tests as AskedOf  # pytest would take it for a test
 from orchestrate.engine.checks import run, security, tests
+from orchestrate.engine.checks.running import read_inside
 from tests.support.subjects import Asking, Repository
 
 pytestmark = pytest.mark.system
@@ -246,6 +248,26 @@ def test_who_may_only_read_has_nothing_run_and_sees_what_is_known(
     (unknown,) = run(asking.subject(may_run=False), [tests.check])
     assert unknown.result == "error" and "may only read" in unknown.text
     assert counted.read_text() == "x"
+
+
+@pytest.mark.attack("FS01", "a path whose name begins as the allowed one does", "refused")
+@pytest.mark.parametrize("path", ["../checkout-evil/r.xml", "..", "a/../../r.xml", "/etc/passwd"])
+def test_a_report_is_read_below_the_checkout_alone(tmp_path: Path, path: str) -> None:
+    (tmp_path / "checkout" / "a").mkdir(parents=True)
+    (tmp_path / "checkout-evil").mkdir()
+    (tmp_path / "checkout-evil" / "r.xml").write_text("planted")
+    with pytest.raises((ReportInvalid, NoDataError)):
+        read_inside(str(tmp_path / "checkout"), path)
+
+
+@pytest.mark.attack("FS05", "a predictable place for temporary files", "private, and unguessable")
+def test_checkouts_lie_where_nobody_else_can_go(asking: Asking, repository: Repository) -> None:
+    where = str(asking.home / "where")
+    code = f"import os; open({where!r}, 'w').write(os.getcwd())"
+    try_out(asking, repository, code, junit=None)
+    place = Path((asking.home / "where").read_text())
+    assert (asking.home / "checks").stat().st_mode & 0o777 == 0o700
+    assert place.parent.parent == asking.home / "checks" and not place.exists()
 
 
 # -- security scans
