@@ -181,6 +181,8 @@ def test_fresh_evidence_of_the_same_commit_is_used_again(asking: Asking, counted
     found = again(asking)
     assert found.evidence is not None and found.evidence.reused
     assert counted.read_text() == "x"
+    asking.keep(asking.subject(), [found])
+    assert again(asking).text.count("(seen ") == 1
 
 
 @pytest.mark.attack("AR09", "evidence of another commit", "not used: looked at anew")
