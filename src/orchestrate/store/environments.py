@@ -27,7 +27,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("checks", "calendar")
+RULES: tuple[str, ...] = ("limits", "checks", "calendar")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 

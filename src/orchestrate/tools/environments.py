@@ -24,7 +24,8 @@ from orchestrate.tools.documents import (
 from orchestrate.tools.operation import Arguments, Context
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "timeout_s", "when_busy", "checks", "calendar")  # fmt: skip
+          "requires_approval", "timeout_s", "when_busy", "limits", "checks",
+          "calendar")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})
