@@ -34,6 +34,7 @@ def subject_of(
     revision: Revision | None = None,
     busy: str | None = None,
     exemption: Exemption | None = None,
+    asks_exemption: bool = False,
     stop: threading.Event | None = None,
     may_run: bool = True,
 ) -> Subject:
@@ -55,6 +56,7 @@ def subject_of(
         target=_target(session, place, row),
         needs_s=sum(takes(step) for step in plan.steps) if plan else at_least(environment),
         exemption=exemption,
+        asks_exemption=asks_exemption,
         secrets=secrets_of(environment, place),
         recall=_recall(place, site.id, environment),
         stop=stop or threading.Event(),

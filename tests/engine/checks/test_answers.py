@@ -280,6 +280,14 @@ def test_an_exemption_passes_and_stands_in_the_evidence(asking: Asking) -> None:
     assert answer.evidence.facts["exemption"] == YES.model_dump()
 
 
+def test_an_exemption_that_is_only_asked_for_passes_nothing_and_stops_nothing_yet(
+    asking: Asking,
+) -> None:
+    asking.calendar = FROZEN
+    answer = one(run(asking.subject(now=NOW, asks_exemption=True), [window.check]))
+    assert answer.result == "skipped" and "a second person must agree" in answer.text
+
+
 # -- reachable, rollback
 
 

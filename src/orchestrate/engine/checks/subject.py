@@ -53,6 +53,8 @@ class Subject:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     exemption: Exemption | None = None
     """What a closed window is passed by."""
+    asks_exemption: bool = False
+    """It was asked for with a reason to pass it; a second person has not said yes yet."""
     secrets: Secrets | None = None
     recall: Recall = lambda name, about: None
     stop: threading.Event = field(default_factory=threading.Event)
