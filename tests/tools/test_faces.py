@@ -21,6 +21,7 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "follow_deployment": ("deploy", "status"),
     "list_deployments": ("deploy", "history"),
     "get_analysis": ("deploy", "analysis"),
+    "get_evidence": ("deploy", "validate"),
     "get_logs": ("deploy", "logs"),
     "control_deployment": ("deploy", "cancel"),
     "rollback": ("deploy", "rollback"),

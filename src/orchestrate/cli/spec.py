@@ -158,7 +158,16 @@ COMMANDS = (
         ("deploy", "validate"),
         "Ask every check before a deployment; changes nothing",
         f"{_READS}:validate",
-        (ENV, VERSION),
+        (
+            ENV,
+            VERSION,
+            Option(
+                "--deployment",
+                "What was known when this one began, instead of asking now",
+                "text",
+                metavar="ID",
+            ),
+        ),
     ),
     Command(
         ("deploy", "rollback"),

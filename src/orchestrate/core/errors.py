@@ -172,8 +172,6 @@ class ArtifactInvalid(Refused):
 
 
 class Unsigned(Refused):
-    """Nobody has signed the artifact."""
-
     code = "unsigned"
     status = 422
 
@@ -186,8 +184,6 @@ class SignatureInvalid(Refused):
 
 
 class WindowClosed(Refused):
-    """Deployments may not begin in the environment now; `why` says when they may."""
-
     code = "window_closed"
 
 
@@ -449,8 +445,6 @@ class ServiceUnreachable(TemporaryError):
 
 
 class OutboundFailed(TemporaryError):
-    """Somebody else's service gave no answer."""
-
     code = "outbound_failed"
     status = 502
 

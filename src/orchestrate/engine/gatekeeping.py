@@ -74,8 +74,15 @@ class Jobs(Generic[T]):
 
 
 def exemption_of(session: Session, deployment: int) -> Exemption | None:
-    """By what a deployment passes a closed window; None: it does not."""
+    """By what a deployment passes a closed window: a reason, and the yes of a second person. None:
+    it does not."""
     return None
+
+
+def asks_exemption(session: Session, deployment: int) -> bool:
+    """Whether it was asked for with a reason to pass a closed window. The second person's yes comes
+    after the gates: before its first change the window is looked at once more."""
+    return False
 
 
 def refuse_closed(draft: Draft, exempt: bool) -> None:

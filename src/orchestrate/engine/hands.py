@@ -34,7 +34,7 @@ from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
-from orchestrate.engine.gatekeeping import Job, exemption_of
+from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
 from orchestrate.engine.seal import Seal
@@ -114,6 +114,7 @@ class WorldlyHands:
                 plan=plan,
                 revision=revisions.as_revision(revisions.get(session, row.to_revision_id)),
                 exemption=exemption_of(session, seq),
+                asks_exemption=asks_exemption(session, seq),
                 stop=stop,
             )
         if plan.gates != (subject.checks.digest if subject.checks != Checks() else None):

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
+from orchestrate.core.durations import spoken
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
@@ -17,6 +19,7 @@ from orchestrate.store import evidence, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
 
+_SEEN = " (seen "
 AHEAD = timedelta(minutes=5)
 """How far the clock of whoever dated evidence may be ahead of ours."""
 
@@ -31,7 +34,9 @@ def subject_of(
     revision: Revision | None = None,
     busy: str | None = None,
     exemption: Exemption | None = None,
+    asks_exemption: bool = False,
     stop: threading.Event | None = None,
+    may_run: bool = True,
 ) -> Subject:
     """What the checks need to know of a change of this environment.
 
@@ -51,9 +56,11 @@ def subject_of(
         target=_target(session, place, row),
         needs_s=sum(takes(step) for step in plan.steps) if plan else at_least(environment),
         exemption=exemption,
+        asks_exemption=asks_exemption,
         secrets=secrets_of(environment, place),
         recall=_recall(place, site.id, environment),
         stop=stop or threading.Event(),
+        may_run=may_run,
     )
 
 
@@ -102,8 +109,17 @@ def _recall(place: Place, environment_id: int, environment: Environment) -> Reca
     def recall(name: str, about: str) -> CheckResult | None:
         now = datetime.now(UTC)
         with place.store.session() as session:
-            return evidence.fresh(
+            found = evidence.fresh(
                 session, environment_id, name, about, settings, now - age, now + AHEAD
             )
+        return None if found is None else _dated(found, now)
 
     return recall
+
+
+def _dated(found: CheckResult, now: datetime) -> CheckResult:
+    """What is used again says when it was looked at."""
+    assert found.evidence is not None
+    ago = spoken(max((now - found.evidence.at).total_seconds(), 1.0))
+    text = f"{found.text.partition(_SEEN)[0]}{_SEEN}{ago} ago)"
+    return replace(found, text=text, duration_s=0.0)

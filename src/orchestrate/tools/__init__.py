@@ -69,6 +69,18 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         role=Role.VIEWER,
     ),
     Operation(
+        name="get_evidence",
+        title="Show what was checked for a deployment",
+        run=validating.get_evidence,
+        arguments=validating.GetEvidence,
+        document=validation_documents.ValidationDocument,
+        rest=("GET", "/api/deployments/{deployment}/evidence"),
+        toolset="read",
+        hints=READ,
+        mcp=False,
+        role=Role.VIEWER,
+    ),
+    Operation(
         name="plan_deployment",
         title="Plan a deployment",
         run=plans.plan_deployment,

@@ -34,7 +34,8 @@ from orchestrate.tools.documents import (
 from orchestrate.tools.operation import Arguments, Context
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "approvals", "timeout_s", "when_busy", "limits")  # fmt: skip
+          "requires_approval", "approvals", "timeout_s", "when_busy", "limits", "checks",
+          "calendar")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})

@@ -3,14 +3,15 @@
 from pydantic import Field
 
 from orchestrate.core.check import CheckResult
-from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.errors import NoDataError, OrchestrateError
+from orchestrate.core.identity import Role
 from orchestrate.core.names import check_version
 from orchestrate.engine.asking import describe
 from orchestrate.engine.checks import run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.gatekeeping import Jobs
 from orchestrate.engine.validating import keep, subject_of
-from orchestrate.store import deployments, environments
+from orchestrate.store import deployments, environments, evidence, revisions
 from orchestrate.tools.documents import CheckDocument, EvidenceDocument
 from orchestrate.tools.operation import Arguments, Context
 from orchestrate.tools.validation_documents import ValidationDocument
@@ -25,6 +26,10 @@ class Validate(Arguments):
     version: str | None = Field(
         default=None, description="Version to be deployed; without it the environment alone"
     )
+
+
+class GetEvidence(Arguments):
+    deployment: str = Field(description="Such as d142")
 
 
 def validate(context: Context, given: Validate) -> ValidationDocument:
@@ -46,6 +51,7 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
                 row,
                 version=given.version,
                 busy=describe(session, busy) if busy else None,
+                may_run=context.caller.principal.may(Role.DEPLOYER),
             )
         except OrchestrateError as error:
             fix = next(iter(error.fix), None)
@@ -59,6 +65,22 @@ def validate(context: Context, given: Validate) -> ValidationDocument:
     return _document(app, name, given.version, results)
 
 
+def get_evidence(context: Context, given: GetEvidence) -> ValidationDocument:
+    """What was known of a version when its deployment began: every check with its evidence."""
+    with context.service.store.session() as session:
+        row = deployments.find(session, given.deployment)
+        environment = environments.get(session, row.environment_id)
+        version = revisions.get(session, row.to_revision_id).version
+        found = evidence.of_deployment(session, row.seq or 0)
+        app, name = environment.app, environment.name
+    if not found:
+        raise NoDataError(
+            f"nothing was looked at for {given.deployment}",
+            why=["a rollback asks no check, and a deployment that has not begun none yet"],
+        )
+    return _document(app, name, version, found)
+
+
 def _asked(context: Context, subject: Subject) -> list[CheckResult] | None:
     """Every check's answer; None while one still looks."""
 
@@ -68,16 +90,17 @@ def _asked(context: Context, subject: Subject) -> list[CheckResult] | None:
             keep(session, subject, results)
         return results
 
-    key = (str(context.service.home), subject.site.id, subject.version, subject.checks.digest)
+    about = (subject.site.id, subject.version, subject.checks.digest, subject.may_run)
+    key = (str(context.service.home), *about)
     return _JOBS.ask(key, ask, PATIENCE_S)
 
 
 def check_document(result: CheckResult) -> CheckDocument:
     """A check's answer, with what it stands on."""
     found = result.evidence
-    evidence = None
+    shown = None
     if found is not None:
-        evidence = EvidenceDocument(
+        shown = EvidenceDocument(
             about=found.about,
             source=found.source,
             at=found.at,
@@ -90,7 +113,7 @@ def check_document(result: CheckResult) -> CheckDocument:
         text=result.text,
         fix=result.fix,
         duration_s=result.duration_s,
-        evidence=evidence,
+        evidence=shown,
     )
 
 

@@ -175,3 +175,12 @@ def test_days_can_go_over_the_weekend() -> None:
 )
 def test_what_is_wrong_with_windows_is_said(keys: str, said: str) -> None:
     assert said in problem(keys)
+
+
+@pytest.mark.attack("SP07", "@file, ~, templates and expressions in values", "taken as they stand")
+@pytest.mark.parametrize("text", ["@/etc/passwd", "~", "{{7*7}}", "T(java.lang.Runtime)", "file:x"])
+def test_a_value_is_what_it_says(text: str) -> None:
+    found = read(f"variables: {{A: '{text}'}}\nchecks: {{tests: {{command: ['{text}']}}}}")
+    environment = found.environments[0]
+    assert environment.variables == {"A": text}
+    assert environment.checks.tests is not None and environment.checks.tests.command == (text,)

@@ -12,6 +12,9 @@ from orchestrate.providers.outbound.allowed import read
 pytestmark = pytest.mark.unit
 
 
+@pytest.mark.attack(
+    "SS02", "mapped, NAT64, 6to4, Teredo, ISATAP, compatible addresses", "known for what they are"
+)
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -97,6 +100,7 @@ def test_an_entry_opens_what_it_names_and_no_more(
     assert allows(entry, host, address, port) is allowed
 
 
+@pytest.mark.attack("SS01", "a broad list that holds the metadata service", "still refused")
 @pytest.mark.parametrize("entry", ["0.0.0.0/0:*", "169.254.0.0/16", "inside.example"])
 def test_metadata_is_listed_by_its_own_address_or_not_at_all(entry: str) -> None:
     assert not allows(entry, "inside.example", "169.254.169.254", 80)

@@ -37,6 +37,9 @@ def test_what_is_listed_is_asked_with_its_headers(server: HTTPServer) -> None:
     assert (answer.status, answer.ok, answer.body) == (200, True, b"hello")
 
 
+@pytest.mark.attack(
+    "SS01", "a url to loopback, private or metadata addresses", "refused unless listed"
+)
 def test_what_is_not_listed_gets_no_connection(server: HTTPServer) -> None:
     with pytest.raises(OutboundRefused) as caught:
         Outbound(read("")).send("GET", server.url_for("/a"))
@@ -45,6 +48,7 @@ def test_what_is_not_listed_gets_no_connection(server: HTTPServer) -> None:
     assert server.log == []
 
 
+@pytest.mark.attack("SS01", "127.1, 0x7f000001, 2130706433, 0177.0.0.1, 0, [::]", "refused")
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "0177.0.0.1", "localhost", "0", "[::1]",
@@ -56,6 +60,9 @@ def test_every_spelling_of_this_machine_is_refused(server: HTTPServer, host: str
     assert server.log == []
 
 
+@pytest.mark.attack(
+    "SS06", "user:pass@, #@, backslash, CRLF, IDN, gopher, file", "refused, not looked up"
+)
 @pytest.mark.parametrize(
     "url",
     [
@@ -82,6 +89,7 @@ def test_a_url_that_readers_could_disagree_about_is_refused(url: str) -> None:
         Outbound(read(""), resolve=never).send("GET", url)
 
 
+@pytest.mark.attack("SS06", "ports 22, 25, 6379", "refused")
 @pytest.mark.parametrize("port", [22, 25, 6379])
 def test_a_public_host_is_asked_on_the_ports_of_web_services_alone(port: int) -> None:
     public = Outbound(read(""), resolve=lambda host, port: ["93.184.216.34"])
@@ -97,6 +105,7 @@ def test_a_public_host_is_not_asked_over_plain_http() -> None:
     assert "readable" in caught.value.why[0]
 
 
+@pytest.mark.attack("SS03", "a name with a public and a private address", "refused")
 def test_one_private_address_among_public_ones_refuses_the_name() -> None:
     mixed = Outbound(read(""), resolve=lambda host, port: ["93.184.216.34", "10.0.0.7"])
     with pytest.raises(OutboundRefused) as caught:
@@ -104,6 +113,9 @@ def test_one_private_address_among_public_ones_refuses_the_name() -> None:
     assert "10.0.0.7" not in " ".join([caught.value.message, *caught.value.why])
 
 
+@pytest.mark.attack(
+    "SS03", "DNS answers another address the second time", "the judged one is asked"
+)
 def test_the_connection_goes_to_the_address_that_was_judged() -> None:
     answers = iter([["127.0.0.2"], ["127.0.0.1"]])
     with HTTPServer(host="127.0.0.2") as judged:
@@ -120,6 +132,7 @@ def test_the_connection_goes_to_the_address_that_was_judged() -> None:
             assert other.log == []
 
 
+@pytest.mark.attack("SS04", "a redirect to the metadata service", "not followed")
 def test_a_redirect_is_an_answer_and_not_followed(server: HTTPServer) -> None:
     server.expect_request("/a").respond_with_data(
         status=302, headers={"Location": "http://169.254.169.254/"}
@@ -128,6 +141,7 @@ def test_a_redirect_is_an_answer_and_not_followed(server: HTTPServer) -> None:
     assert (answer.status, answer.headers["location"]) == (302, "http://169.254.169.254/")
 
 
+@pytest.mark.attack("SS04", "https to http, and onward into the network", "refused")
 @pytest.mark.parametrize(
     ("place", "said"),
     [("http://example.com/", "plain http"), ("https://169.254.169.254/", "is not asked")],
@@ -140,6 +154,7 @@ def test_where_redirects_are_followed_each_hop_is_judged(
         listing(server).send("GET", server.url_for("/a"), redirects=3)
 
 
+@pytest.mark.attack("SS05", "an answer without end", "cut at 64 kB")
 def test_an_answer_that_does_not_end_is_cut(server: HTTPServer) -> None:
     def endless(request: Request) -> Response:
         return Response(b"x" * 1024 for _ in range(10**6))
@@ -156,6 +171,7 @@ def test_a_compressed_answer_is_not_asked_for_and_not_unpacked(server: HTTPServe
     assert listing(server).send("GET", server.url_for("/a")).body == b"\x1f\x8b bomb"
 
 
+@pytest.mark.attack("SS05", "an answer that drips byte by byte", "ended at its deadline")
 def test_an_answer_that_drips_ends_at_the_deadline() -> None:
     with _dripping() as port:
         outbound = Outbound(read(f"127.0.0.1:{port}"))
@@ -164,6 +180,7 @@ def test_an_answer_that_drips_ends_at_the_deadline() -> None:
     assert caught.value.retryable
 
 
+@pytest.mark.attack("SS05", "a health url inside, on purpose", "published addresses alone")
 def test_the_addresses_a_deployment_published_are_asked(server: HTTPServer) -> None:
     server.expect_request("/up").respond_with_data("ok")
     own = [f"127.0.0.1:{server.port}"]
@@ -173,6 +190,7 @@ def test_the_addresses_a_deployment_published_are_asked(server: HTTPServer) -> N
         Outbound(read("")).send("GET", url, own=[f"127.0.0.1:{server.port + 1}"])
 
 
+@pytest.mark.attack("SS08", "the text of a failed request", "class of the status alone")
 def test_an_error_tells_neither_path_nor_body_nor_address(server: HTTPServer) -> None:
     server.expect_request("/hooks/planted-2").respond_with_data("internal planted-3", status=403)
     url = Secret(server.url_for("/hooks/planted-2"))
@@ -182,6 +200,7 @@ def test_an_error_tells_neither_path_nor_body_nor_address(server: HTTPServer) ->
     assert "planted" not in str(caught.value.as_dict())
 
 
+@pytest.mark.attack("SS06", "CRLF in a header", "refused")
 def test_a_header_cannot_bring_another_header(server: HTTPServer) -> None:
     with pytest.raises(OutboundRefused):
         listing(server).send("GET", server.url_for("/a"), headers={"X-A": "b\r\nX-C: d"})

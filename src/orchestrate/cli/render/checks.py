@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from orchestrate.cli.documents import Check, Doctor, Validation
 
 
-def validation(doc: "Validation", paint: Paint) -> list[str]:
-    """Each check with its evidence, and what to do about those that did not pass."""
+def validation(doc: "Validation", paint: Paint, *, past: bool = False) -> list[str]:
+    """Each check with its evidence, and what to do about those that did not pass. `past`: as it was
+    known when a deployment began."""
     commit = (doc["commit"] or "").removeprefix("git:")[:7]
     head = [
         doc["environment"],
@@ -24,8 +25,10 @@ def validation(doc: "Validation", paint: Paint) -> list[str]:
     lines += checks(doc["checks"], paint)
     glyph = words.GOOD if doc["ready"] else words.BAD
     word = "ready" if doc["ready"] else "not ready"
+    if past:
+        word = f"was {word}"
     lines += ["", f"{paint.glyph(glyph)} {word}: {_counts(doc['checks'])}"]
-    if doc["ready"] and doc["version"]:
+    if doc["ready"] and doc["version"] and not past:
         command = f"orchestrate deploy --env {doc['environment']} --version {doc['version']}"
         lines.append(f"  next   {command}")
     return lines

@@ -8,7 +8,7 @@ from orchestrate.core.revision import Artifact
 from orchestrate.engine.checks.registries import registry_of
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.providers.artifacts import git
-from orchestrate.providers.artifacts.registry import REVISION_LABEL
+from orchestrate.providers.artifacts.registry import REVISION_LABEL, has_host
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -40,7 +40,8 @@ def commit_of(subject: Subject) -> Commit:
     if artifact.digest.startswith("git:"):
         sha = artifact.digest.removeprefix("git:")
         return Commit(sha, subject.checks.source.repository or artifact.reference, "the artifact")
-    labelled = _labelled(subject, artifact) if artifact.kind == "image" else None
+    labels = artifact.kind == "image" and has_host(artifact.reference)
+    labelled = _labelled(subject, artifact) if labels else None
     if labelled is not None:
         return Commit(labelled, _repository(subject), f"the image's label {REVISION_LABEL}")
     tag = subject.checks.source.tag

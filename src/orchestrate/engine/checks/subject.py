@@ -53,10 +53,14 @@ class Subject:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     exemption: Exemption | None = None
     """What a closed window is passed by."""
+    asks_exemption: bool = False
+    """It was asked for with a reason to pass it; a second person has not said yes yet."""
     secrets: Secrets | None = None
     recall: Recall = lambda name, about: None
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when nobody wants the answer any more."""
+    may_run: bool = True
+    """Whether who asks may have commands run: who only reads gets what is known already."""
     outbound: Outbound = field(default_factory=Outbound)
 
     @property
