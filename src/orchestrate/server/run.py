@@ -38,7 +38,7 @@ class Activity:
 
 def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
-    store = Store(database_url(home))
+    store = Store(database_url(home), home)
     store.migrate()
     changes = Changes()
     lease = take_first_free(home, store.url)

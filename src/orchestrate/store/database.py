@@ -9,7 +9,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.orm import sessionmaker
@@ -17,6 +19,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session as Session  # for tools and engine: they know the store only
 
 from orchestrate.core.errors import DiskFull
+
+if TYPE_CHECKING:
+    from orchestrate.store.keys import Keys
 
 HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
@@ -68,8 +73,9 @@ def make_engine(url: str, *, durable: bool = True) -> sa.Engine:
 class Store:
     """The records: sessions for reading and for short writes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, home: Path | None = None) -> None:
         self.url = url
+        self.home = home
         self.engine = make_engine(url)
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         # DBOS binds its sessions to the engine itself.
@@ -102,6 +108,13 @@ class Store:
                 yield session
         except sa.exc.OperationalError as error:
             raise _named(error) from error
+
+    @cached_property
+    def keys(self) -> "Keys":
+        """The master keys of this store; `subkey` for whatever needs a key of its own."""
+        from orchestrate.store.keys import Keys
+
+        return Keys(self.home)
 
     def close(self) -> None:
         self.engine.dispose()
