@@ -12,7 +12,7 @@ import pytest
 from orchestrate.core.errors import MasterKeyInvalid, MasterKeyMissing, RotationNeeded
 from orchestrate.store.database import Store
 from orchestrate.store.keys import MOST_WRAPS, Keys
-from orchestrate.store.keys.ring import Key
+from orchestrate.store.ring import Key
 from orchestrate.store.sealed import MasterKeyRow
 
 

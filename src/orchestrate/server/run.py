@@ -40,6 +40,8 @@ def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
     store = Store(database_url(home), home)
     store.migrate()
+    with store.session() as session:
+        store.keys.check(session)
     changes = Changes()
     lease = take_first_free(home, store.url)
     if lease is None:

@@ -8,6 +8,7 @@ from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.names import did_you_mean
 from orchestrate.store.database import begin_writing
+from orchestrate.store.sealed import SecretRow
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
 _FIELDS = (
@@ -25,7 +26,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ()
+RULES: tuple[str, ...] = ("secret_sources", "secret_backends")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -124,7 +125,10 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
 
 
 def remove(session: Session, row: EnvironmentRow) -> bool:
-    """Delete the environment, or archive it when it has a history. Returns whether archived."""
+    """Delete the environment, or archive it when it has a history. Returns whether archived.
+    Its secrets are erased in either case."""
+    for secret in session.exec(select(SecretRow).where(col(SecretRow.environment_id) == row.id)):
+        session.delete(secret)
     history = select(DeploymentRow.seq).where(col(DeploymentRow.environment_id) == row.id).limit(1)
     for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
         session.delete(plan)

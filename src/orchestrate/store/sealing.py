@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from orchestrate.core.errors import SecretUnreadable
-from orchestrate.store.keys.ring import Key
+from orchestrate.store.ring import Key
 
 FORMAT = 1
 ALGORITHM = "A256GCM"

@@ -1,5 +1,6 @@
 """Creating, changing and deleting environments: for people, not for agents."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -10,9 +11,11 @@ from orchestrate.core.environment import Environment
 from orchestrate.core.errors import ConfirmationNeeded, EnvironmentBusy, ProviderUnavailable
 from orchestrate.core.names import check_name
 from orchestrate.core.protocols import Dismantling, Write
+from orchestrate.core.secret import Secret
+from orchestrate.core.secret_rules import check_secret_name, check_value
 from orchestrate.engine.asking import describe
 from orchestrate.engine.site import provider_of, site_of
-from orchestrate.store import deployments, environments
+from orchestrate.store import deployments, environments, secrets
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, now
 from orchestrate.tools.documents import (
@@ -22,9 +25,11 @@ from orchestrate.tools.documents import (
     FieldChange,
 )
 from orchestrate.tools.operation import Arguments, Context
+from orchestrate.tools.secrets import SecretText, keep
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "timeout_s", "when_busy")  # fmt: skip
+          "secret_sources", "secret_backends", "requires_approval", "timeout_s",
+          "when_busy")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})
@@ -32,6 +37,9 @@ _STOOD_ON = frozenset({"type", "provider", "url", "config"})
 
 class SetEnvironments(Arguments):
     environments: list[Environment]
+    secrets: dict[str, dict[str, SecretText]] = Field(
+        default_factory=dict, description="Values to keep, by environment's name and by their own"
+    )
     dry_run: bool = False
 
 
@@ -45,7 +53,10 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     """Create or change environments."""
     store = context.service.store
     with store.session() as session:
-        items = [_change(session, environment) for environment in given.environments]
+        items = [
+            _change(context, session, environment, given.secrets.get(environment.name, {}))
+            for environment in given.environments
+        ]
         for item, environment in zip(items, given.environments, strict=True):
             _refuse_unusable(context, environment)
             row = environments.existing(session, environment)
@@ -53,7 +64,9 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
                 _refuse_while_busy(session, item, row)
         if not given.dry_run:
             for environment in given.environments:
-                environments.put(session, environment)
+                row = environments.put(session, environment)
+                for name, value in given.secrets.get(environment.name, {}).items():
+                    keep(context, session, row, name, value)
     return EnvironmentChanges(applied=not given.dry_run, items=items)
 
 
@@ -111,7 +124,9 @@ def _refuse_unusable(context: Context, environment: Environment) -> None:
         provider_of(environment, context.service.place)
 
 
-def _change(session: Session, environment: Environment) -> EnvironmentChange:
+def _change(
+    context: Context, session: Session, environment: Environment, imported: Mapping[str, Secret]
+) -> EnvironmentChange:
     check_name(environment.name)
     row = environments.existing(session, environment)
     before = _fields(environments.as_environment(row)) if row else {}
@@ -121,12 +136,33 @@ def _change(session: Session, environment: Environment) -> EnvironmentChange:
         for field in _SHOWN
         if before.get(field) != after[field]
     ]
+    changes += _secret_changes(context, session, row, imported)
     action: Literal["create", "change", "unchanged"] = (
         "create" if row is None else "change" if changes else "unchanged"
     )
     return EnvironmentChange(
         app=environment.app, name=environment.name, action=action, changes=changes
     )
+
+
+def _secret_changes(
+    context: Context,
+    session: Session,
+    row: EnvironmentRow | None,
+    imported: Mapping[str, Secret],
+) -> list[FieldChange]:
+    """Secrets that get a new version. A value that is kept already changes nothing."""
+    found = []
+    for name, value in imported.items():
+        check_secret_name(name)
+        check_value(name, value, short=False)
+        before, after = None, 1
+        if row is not None:
+            before, after = secrets.would_be(session, context.service.store.keys, row, name, value)
+        if before != after:
+            label = None if before is None else f"v{before}"
+            found.append(FieldChange(field=f"secret {name}", before=label, after=f"v{after}"))
+    return found
 
 
 def _fields(environment: Environment) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """validate and plan_deployment: what would happen, and whether it may. Nothing is changed."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -14,6 +15,7 @@ from orchestrate.core.names import check_version
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
+from orchestrate.core.secret_rules import shown
 from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.engine.asking import describe
 from orchestrate.engine.checks import run
@@ -179,7 +181,8 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
 def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
     """What differs between two revisions, value by value; one `=` line when nothing does."""
     if before is None:
-        return [PlanChange(sign="+", what="version", name="", before=None, after=after.version)]
+        first = PlanChange(sign="+", what="version", name="", before=None, after=after.version)
+        return [first, *_compare_secrets({}, after.secret_versions)]
     found: list[PlanChange] = []
     if before.version != after.version:
         found.append(_change("version", "", before.version, after.version))
@@ -189,6 +192,7 @@ def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
             _change("artifact", name, short(before.artifact.digest), short(after.artifact.digest))
         )
     found += _compare_maps("variable", dict(before.variables), dict(after.variables))
+    found += _compare_secrets(before.secret_versions, after.secret_versions)
     found += _compare_maps("config", before.config, after.config)
     found += _compare_maps(
         "health", before.health.model_dump(mode="json"), after.health.model_dump(mode="json")
@@ -196,8 +200,17 @@ def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
     return found or [PlanChange(sign="=", what="revision", name="", before=None, after=None)]
 
 
+def _compare_secrets(before: dict[str, str], after: dict[str, str]) -> list[PlanChange]:
+    """Names and versions; values are never shown."""
+    return _compare_maps(
+        "secret",
+        {name: shown(version) for name, version in before.items()},
+        {name: shown(version) for name, version in after.items()},
+    )
+
+
 def _compare_maps(
-    what: str, before: dict[str, JsonValue], after: dict[str, JsonValue]
+    what: str, before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
 ) -> list[PlanChange]:
     names = sorted(before.keys() | after.keys())
     return [
@@ -247,6 +260,8 @@ def target_document(context: Context, row: EnvironmentRow, revision: RevisionRow
         restorable=found.ok,
         running=found.running,
         lost=list(found.lost),
+        secrets=found.secrets,
+        secrets_readable=found.readable,
     )
 
 
@@ -259,4 +274,4 @@ def _target_of_change(
 
 def _restorable(context: Context, row: EnvironmentRow, revision: RevisionRow) -> Restorable:
     restored = revisions.as_revision(revision)
-    return site_of(row, context.service.place, restored).provider.restorable(restored)
+    return site_of(row, context.service.place, restored).restorable(restored)

@@ -23,9 +23,9 @@ from orchestrate.store.identity import store_id
 from orchestrate.store.keys.file import NAME as FILE_NAME
 from orchestrate.store.keys.file import KeyFile
 from orchestrate.store.keys.kms import KmsKeys
-from orchestrate.store.keys.ring import Key, KeyRing
 from orchestrate.store.keys.system import SystemKeyring
 from orchestrate.store.keys.variable import KeyVariable
+from orchestrate.store.ring import Key, KeyRing
 from orchestrate.store.sealed import MasterKeyRow, RootRow, SecretRow, envelope
 from orchestrate.store.sealing import about, derived, seal, unseal
 
@@ -126,6 +126,15 @@ class Keys:
         if found is None:
             raise _missing(self.source, [identity])
         return found
+
+    def drop(self, session: Session, identity: str) -> bool:
+        """Take a key away from where it is kept. False when a person must."""
+        source = self.source
+        if any(key.id == identity for key in source.load(session)):
+            return source.drop(session, identity)
+        if any(key.id == identity for key in self._before(source)) and self._home is not None:
+            return KeyFile(self._home / FILE_NAME).drop(session, identity)
+        return True
 
     def for_sealing(self, session: Session) -> Key:
         """The key that seals now, counted as used once more in this transaction.

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlmodel import Session
 
 from orchestrate.core.errors import MasterKeyInvalid
-from orchestrate.store.keys.ring import Key, checked, parsed, written
+from orchestrate.store.ring import Key, checked, parsed, written
 
 NAME = "master.key"
 _LONGEST = 64 * 1024
@@ -56,8 +56,13 @@ class KeyFile:
         return new
 
     def drop(self, session: Session, identity: str) -> bool:
-        """Take a key away."""
-        self._save(tuple(key for key in self.load() if key.id != identity))
+        """Take a key away; the file too when it was the last one."""
+        left = tuple(key for key in self.load() if key.id != identity)
+        if left:
+            self._save(left)
+        else:
+            self.path.unlink()
+            _sync_directory(self.path.parent)
         return True
 
     def _save(self, keys: tuple[Key, ...]) -> None:

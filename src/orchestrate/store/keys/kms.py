@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from orchestrate.core.errors import OrchestrateError, SecretSourceDenied, SecretSourceDown
 from orchestrate.store.identity import store_id
-from orchestrate.store.keys.ring import Key, checked
+from orchestrate.store.ring import Key, checked
 from orchestrate.store.sealed import MasterKeyRow
 
 if TYPE_CHECKING:

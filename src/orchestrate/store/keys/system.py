@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from orchestrate.core.errors import MasterKeyInvalid, SecretSourceDenied
 from orchestrate.store.identity import store_id
-from orchestrate.store.keys.ring import Key, checked, parsed, written
+from orchestrate.store.ring import Key, checked, parsed, written
 
 SERVICE = "orchestrate"
 

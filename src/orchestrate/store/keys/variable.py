@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlmodel import Session
 
 from orchestrate.core.errors import MasterKeyInvalid
-from orchestrate.store.keys.ring import Key, parsed
+from orchestrate.store.ring import Key, parsed
 
 NAME = "ORCHESTRATE_MASTER_KEY"
 
