@@ -26,6 +26,9 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "rollback": ("deploy", "rollback"),
     "set_environments": ("env", "create"),
     "delete_environment": ("env", "delete"),
+    "list_audit": ("audit", "list"),
+    "verify_audit": ("audit", "verify"),
+    "accept_restore": ("audit", "accept-restore"),
     "stop_service": ("stop",),
     "doctor": ("doctor",),
 }

@@ -4,53 +4,11 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from typing import NamedTuple
+from orchestrate.cli import spec_secrets, spec_trust
+from orchestrate.cli.grammar import COMMON as COMMON
+from orchestrate.cli.grammar import Command as Command
+from orchestrate.cli.grammar import Option as Option
 
-
-class Option(NamedTuple):
-    """An option: `kind` is flag, text, whole (a number), choice or many (may be repeated)."""
-
-    name: str
-    help: str
-    kind: str = "flag"
-    short: str = ""
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Its name in what a command is given."""
-        return self.name.lstrip("-").replace("-", "_")
-
-
-class Command(NamedTuple):
-    """A command: `run` is `module:function(session, given) -> exit code`."""
-
-    path: tuple[str, ...]
-    help: str
-    run: str
-    options: tuple[Option, ...] = ()
-    argument: str = ""
-    """Name of the one argument, `ID?` when it may be left out; empty for none."""
-    more: str = ""
-    """Further help, after the one line."""
-    foreign: bool = False
-    """`run` names a click command of its own."""
-
-    @property
-    def takes(self) -> tuple[Option, ...]:
-        """Its options with those that every command has."""
-        return (*self.options, *COMMON)
-
-
-COMMON = (
-    Option("--json", "One JSON document on standard output, on failure too"),
-    Option("--output", "Form of the answer", "choice", choices=("text", "json", "jsonl")),
-    Option("--quiet", "The id or the version alone", short="-q"),
-    Option("--no-input", "Ask nothing"),
-    Option("--no-color", "No colour"),
-    Option("--utc", "Times in UTC"),
-)
 ENV = Option("--env", "Environment", "text", "-e", "NAME")
 VERSION = Option("--version", "Version", "text", "-V", "VERSION")
 REASON = Option("--reason", "Why, for the record", "text", metavar="TEXT")
@@ -68,25 +26,17 @@ STRATEGY = Option(
     choices=("recreate", "rolling", "blue-green", "canary"),
 )
 
-VALUE = (
-    Option("--from-env", "Take the value from this variable", "text", metavar="VARIABLE"),
-    Option("--from-file", "Take the value from this file", "text", metavar="FILE"),
-    Option("--generate", "Make a random value of 43 characters"),
-    Option("--value", "The value itself; others can see it while it runs", "text", metavar="TEXT"),
-    Option("--short", "Allow a value that is too short to be masked in logs"),
-)
-
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
-    "secrets": "Secrets of an environment: set, list, remove, rotate",
+    **spec_secrets.GROUPS,
+    **spec_trust.GROUPS,
 }
 
 _READS = "orchestrate.cli.commands.reads"
 _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
-_SECRETS = "orchestrate.cli.commands.secrets"
 _SERVICE = "orchestrate.cli.commands.service"
 
 COMMANDS = (
@@ -138,40 +88,6 @@ COMMANDS = (
             REASON,
         ),
         argument="NAME",
-    ),
-    Command(
-        ("secrets", "set"),
-        "Set a secret; the next deployment brings it to the application",
-        f"{_SECRETS}:put",
-        (ENV, *VALUE),
-        argument="NAME",
-        more="Without an option the value is asked for, or read from standard input.",
-    ),
-    Command(
-        ("secrets", "list"),
-        "Names, versions, who set them; values are never shown",
-        f"{_SECRETS}:listed",
-        (ENV,),
-    ),
-    Command(
-        ("secrets", "rm"),
-        "Erase the values of a secret for good",
-        f"{_SECRETS}:remove",
-        (
-            ENV,
-            Option("--only", "Only this version of it", "whole", metavar="N"),
-            Option("--confirm", "Its name again, where nobody can be asked", "text", "", "NAME"),
-        ),
-        argument="NAME",
-    ),
-    Command(
-        ("secrets", "rotate"),
-        "A new value for a secret, or a new master key",
-        f"{_SECRETS}:rotate",
-        (ENV, *VALUE, Option("--master-key", "Put all that is sealed under a new master key")),
-        argument="NAME?",
-        more="Like `secrets set`, for a secret that has a value already. --master-key goes on "
-        "where an earlier rotation broke off.",
     ),
     Command(
         ("deploy",),
@@ -288,6 +204,8 @@ COMMANDS = (
         ),
         argument="ID?",
     ),
+    *spec_secrets.COMMANDS,
+    *spec_trust.COMMANDS,
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",
@@ -304,6 +222,11 @@ COMMANDS = (
         (
             Option("--idle-exit", "End after so long without work", "text", metavar="DURATION"),
             Option("--replace", "End the one that runs first"),
+            Option("--read-only", "Change nothing on anybody's behalf"),
+            Option("--http", "Serve REST with tokens here too", "text", metavar="HOST:PORT"),
+            Option("--tls-cert", "Certificate chain of --http, PEM", "text", metavar="FILE"),
+            Option("--tls-key", "Its private key, PEM", "text", metavar="FILE"),
+            Option("--name", "A name that --http is reached by", "many", metavar="HOST"),
         ),
     ),
     Command(("stop",), "Stop the service; what is deployed goes on", f"{_SERVICE}:stop"),

@@ -1,6 +1,7 @@
 """What strategies are given: the two revisions of a change, and the moves they have in common."""
 
-from orchestrate.core.environment import HealthGate, Model, Strategy
+from orchestrate.core.environment import HealthGate, Strategy
+from orchestrate.core.model import Model
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import (
     AwaitHealthy,

@@ -3,13 +3,9 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-
-class Model(BaseModel):
-    """Base of the core's records: frozen, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from orchestrate.core.model import Model
 
 
 class EnvironmentType(StrEnum):
@@ -130,16 +126,16 @@ class Environment(Model):
     provider: str
     """Canonical provider name, such as `local` or `aws_ecs`."""
     url: str | None = None
-    config: dict[str, JsonValue] = {}
+    config: dict[str, JsonValue] = Field(default_factory=dict)
     """The provider's own settings; the provider checks them."""
     strategy: Strategy = Strategy()
     health: HealthGate = HealthGate()
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
-    secret_sources: dict[str, SecretSource] = {}
+    secret_sources: dict[str, SecretSource] = Field(default_factory=dict)
     """Those of them that are not in our own store."""
-    secret_backends: dict[Literal["vault", "aws"], BackendSettings] = {}
+    secret_backends: dict[Literal["vault", "aws"], BackendSettings] = Field(default_factory=dict)
     requires_approval: bool = False
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""

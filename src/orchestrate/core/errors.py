@@ -275,6 +275,20 @@ class ReadOnly(Refused):
     status = 403
 
 
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 
@@ -327,6 +341,34 @@ class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 
     code = "fenced_out"
+
+
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
+
+
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
 
 
 class StoreDamaged(PermanentError):

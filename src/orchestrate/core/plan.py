@@ -6,8 +6,9 @@ from orchestrate.core import rollback
 from orchestrate.core.canonical import canonical, digest
 from orchestrate.core.change import Change
 from orchestrate.core.deployment import Kind
-from orchestrate.core.environment import Environment, Model, StrategyName
+from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.errors import StrategyUnsupported
+from orchestrate.core.model import Model
 from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import Step, Stop

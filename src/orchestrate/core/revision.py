@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pydantic import Field, JsonValue
 
 from orchestrate.core.canonical import digest, short
-from orchestrate.core.environment import Environment, HealthGate, Model
+from orchestrate.core.environment import Environment, HealthGate
+from orchestrate.core.model import Model
 
 
 class Artifact(Model):

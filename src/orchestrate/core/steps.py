@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orchestrate.core.environment import AnalysePolicy, Model
+from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.model import Model
 from orchestrate.core.revision import Ref
 
 

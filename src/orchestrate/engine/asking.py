@@ -36,6 +36,11 @@ class Request:
     force: bool = False
     quarantine: bool = False
     idempotency_key: str | None = None
+    person: str | None = None
+    """The human behind the actor, where a door established one."""
+    credential: str | None = None
+    request_id: str | None = None
+    """The call, as the trail names it."""
 
 
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
@@ -159,7 +164,18 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         undoes=environment.live_deployment if draft.plan.kind is Kind.ROLLBACK else None,
     )
     text = f"{_moves(draft)} {draft.plan.strategy.value} plan {short(draft.plan.digest)}"
-    return deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+    seq = deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+    deployments.record(
+        session,
+        row,
+        "deployment.start",
+        person=request.person,
+        request_id=request.request_id,
+        what=text,
+        credential=request.credential,
+        waits=not taken,
+    )
+    return seq
 
 
 def _same_key(session: Session, draft: Draft, request: Request) -> int | None:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from pydantic import JsonValue
 
 from orchestrate.core.deployment import Kind, Phase, StepState
-from orchestrate.core.environment import Model
+from orchestrate.core.model import Model
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
 from orchestrate.store import deployments, environments, revisions

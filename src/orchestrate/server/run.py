@@ -11,13 +11,14 @@ import uvicorn
 
 from orchestrate import __version__
 from orchestrate.core.errors import OrchestrateError
+from orchestrate.engine.anchor import EVERY_S, Anchor
 from orchestrate.engine.changes import Changes
 from orchestrate.engine.leases import take_first_free
 from orchestrate.engine.worker import Worker
 from orchestrate.server.auth import PeerProtocol
 from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
-from orchestrate.server.serve import Doors
+from orchestrate.server.serve import Doors, Options
 from orchestrate.store import deployments
 from orchestrate.store.database import Store, database_url
 from orchestrate.tools.operation import Service
@@ -36,7 +37,7 @@ class Activity:
         self.last = time.monotonic()
 
 
-def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
+def run(home: Path, doors: Doors, options: Options) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
     store = Store(database_url(home), home)
     store.migrate()
@@ -47,11 +48,18 @@ def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
     if lease is None:
         raise OrchestrateError("another service works on this store", why=[str(home)])
     worker = Worker(store, home, lease, changes)
+    anchor = Anchor(home, store)
     try:
-        worker.launch()
-        asyncio.run(_serve(home, doors, idle_exit_s, store, worker, changes))
+        alarm = anchor.open()
+        if alarm:
+            # What runs according to a trail that was cut or replaced may never have been asked for.
+            log.critical("the audit trail is not as its heads say: %s", "; ".join(alarm))
+        else:
+            worker.launch()
+        asyncio.run(_serve(home, doors, options, store, worker, changes, anchor, tuple(alarm)))
     finally:
         worker.close()
+        anchor.close()
         lease.drop()
         store.close()
 
@@ -59,10 +67,12 @@ def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
 async def _serve(
     home: Path,
     doors: Doors,
-    idle_exit_s: float | None,
+    options: Options,
     store: Store,
     worker: Worker,
     changes: Changes,
+    anchor: Anchor,
+    alarm: tuple[str, ...],
 ) -> None:
     loop = asyncio.get_running_loop()
     changes.bind(loop)
@@ -79,7 +89,10 @@ async def _serve(
         changes=changes,
         version=__version__,
         started_at=datetime.now(UTC),
-        idle_exit_s=idle_exit_s,
+        anchor=anchor,
+        idle_exit_s=options.idle_exit_s,
+        read_only=options.read_only,
+        alarm=alarm,
         stop=end,
     )
     worker.lost = service.stop
@@ -90,10 +103,12 @@ async def _serve(
     listener = await asyncio.start_unix_server(mcp.serve, sock=doors.mcp, limit=8 * 1024 * 1024)
     serving = asyncio.create_task(_quietly(api, doors))
     idle = asyncio.create_task(_watch_idle(service, activity, stop))
+    anchoring = asyncio.create_task(_keep_anchored(anchor))
     log.info("serving at %s", home)
     await stop.wait()
     log.info("stopping")
     idle.cancel()
+    anchoring.cancel()
     listener.close()
     mcp.close()
     api.should_exit = True
@@ -117,6 +132,13 @@ def _config(service: Service, activity: Activity) -> uvicorn.Config:
 async def _quietly(api: uvicorn.Server, doors: Doors) -> None:
     """Serve the API. Signals are ours: uvicorn's own handlers would end it behind our back."""
     await api._serve(sockets=[doors.api])
+
+
+async def _keep_anchored(anchor: Anchor) -> None:
+    """Write the head of what was recorded last, should nothing have followed it."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        await asyncio.to_thread(anchor.flush)
 
 
 async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event) -> None:

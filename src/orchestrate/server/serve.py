@@ -37,8 +37,18 @@ class Doors:
     mcp: socket.socket
 
 
-def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) -> None:
-    """Run the service until it is stopped, or until it was idle for `idle_exit_s` seconds.
+@dataclass(frozen=True)
+class Options:
+    """How the service is to serve."""
+
+    idle_exit_s: float | None = None
+    """End after so long without work; None: never."""
+    read_only: bool = False
+    """Change nothing on anybody's behalf; what runs already goes on."""
+
+
+def serve(home: str, options: Options = Options(), replace: bool = False) -> None:
+    """Run the service until it is stopped, or was idle for as long as the options say.
 
     Returns at once when a service lives already, unless `replace` asks to end that one first.
     """
@@ -55,7 +65,7 @@ def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) ->
         try:
             from orchestrate.server.run import run
 
-            run(place, doors, idle_exit_s)
+            run(place, doors, options)
         finally:
             _close_doors(place, doors)
 

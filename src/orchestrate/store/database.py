@@ -4,14 +4,13 @@ SQLite in WAL mode by default; any SQLAlchemy URL by ORCHESTRATE_DATABASE_URL. D
 tables in the same database, so that a row of ours and its checkpoint commit together.
 """
 
+import copy
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.orm import sessionmaker
@@ -20,9 +19,8 @@ from sqlmodel import Session as Session  # for tools and engine: they know the s
 
 from orchestrate.core.errors import DiskFull
 
-if TYPE_CHECKING:
-    from orchestrate.store.keys import Keys
-
+SCOPE = "scope"
+"""In a session's `info`: the environments that it shows; none means all."""
 HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
 
@@ -74,12 +72,23 @@ class Store:
     """The records: sessions for reading and for short writes."""
 
     def __init__(self, url: str, home: Path | None = None) -> None:
+        from orchestrate.store.keys import Keys  # which stands on this module
+
         self.url = url
-        self.home = home
+        self.keys = Keys(home)
+        """The master keys; `subkey` for whatever needs a key of its own."""
         self.engine = make_engine(url)
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         # DBOS binds its sessions to the engine itself.
         self.unbound_sessions = sessionmaker(class_=Session, expire_on_commit=False)
+        self._scope: tuple[str, ...] = ()
+
+    def within(self, scope: tuple[str, ...]) -> "Store":
+        """The same records as somebody sees them who is limited to the environments in `scope`,
+        `app/name` or `name`: all others are not there."""
+        found = copy.copy(self)
+        found._scope = scope
+        return found
 
     def migrate(self) -> None:
         """Bring the schema to HEAD. Callers hold the service's lock, or the database's own."""
@@ -105,16 +114,10 @@ class Store:
         """
         try:
             with self.sessions.begin() as session:
+                session.info[SCOPE] = self._scope
                 yield session
         except sa.exc.OperationalError as error:
             raise _named(error) from error
-
-    @cached_property
-    def keys(self) -> "Keys":
-        """The master keys of this store; `subkey` for whatever needs a key of its own."""
-        from orchestrate.store.keys import Keys
-
-        return Keys(self.home)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -6,9 +6,12 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
+    audit,
+    audit_documents,
     deployments,
     documents,
     environments,
@@ -40,6 +43,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -50,6 +54,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
@@ -60,6 +65,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",
@@ -70,6 +76,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -80,6 +87,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -91,7 +99,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -102,6 +112,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -112,6 +123,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -122,6 +134,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -133,6 +146,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -143,6 +157,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -153,6 +168,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -163,6 +179,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -173,7 +190,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="set_environments",
@@ -184,7 +203,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
@@ -195,7 +216,50 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
+    ),
+    Operation(
+        name="list_audit",
+        title="Read the audit trail",
+        run=audit.list_audit,
+        arguments=audit.ListAudit,
+        document=audit_documents.AuditList,
+        rest=("GET", "/api/audit"),
+        toolset="read",
+        hints=READ,
+        role=Role.VIEWER,
+        mcp=False,
+        whole=True,
+    ),
+    Operation(
+        name="verify_audit",
+        title="Verify the audit trail",
+        run=audit.verify_audit,
+        arguments=audit.VerifyAudit,
+        document=audit_documents.AuditReport,
+        rest=("POST", "/api/audit/verify"),
+        toolset="read",
+        hints=READ,
+        role=Role.VIEWER,
+        mcp=False,
+        whole=True,
+    ),
+    Operation(
+        name="accept_restore",
+        title="Accept a restored trail",
+        run=audit.accept_restore,
+        arguments=audit.AcceptRestore,
+        document=audit_documents.AcceptedRestore,
+        rest=("POST", "/api/audit/accept-restore"),
+        toolset="service",
+        hints=SET,
+        role=Role.ADMIN,
+        mcp=False,
+        whole=True,
+        records=True,
+        always=True,
     ),
     Operation(
         name="set_secret",
@@ -206,7 +270,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/secrets"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="list_secrets",
@@ -217,6 +283,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/secrets"),
         toolset="setup",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -228,7 +295,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/secrets"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="rotate_master_key",
@@ -239,7 +308,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/master-key/rotate"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        whole=True,
+        records=True,
     ),
     Operation(
         name="get_service",
@@ -250,6 +322,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -261,7 +334,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -272,7 +348,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
@@ -283,6 +361,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )

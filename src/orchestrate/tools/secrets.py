@@ -2,10 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from orchestrate.core import words
-from orchestrate.core.audit import AuditEvent
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import ConfirmationNeeded, OrchestrateError, SecretInvalid
 from orchestrate.core.secret import Secret
@@ -118,7 +117,7 @@ def keep(
         short=short and is_short(value),
     )
     if changed:
-        _tell(context, session, "secret.set", row, name, version=kept.version)
+        _tell(context, session, "secret.set", row, name, {"version": kept.version})
     return kept.version, changed
 
 
@@ -180,7 +179,7 @@ def remove_secret(context: Context, given: RemoveSecret) -> SecretRemoved:
                 ],
             )
         gone = secrets.remove(session, row, given.name, given.version, _who(context))
-        _tell(context, session, "secret.remove", row, given.name, versions=len(gone))
+        _tell(context, session, "secret.remove", row, given.name, {"versions": list(gone)})
     labels = [f"v{version}" for version in gone]
     lost = f"; {', '.join(affected)} cannot be restored any more" if affected else ""
     return SecretRemoved(
@@ -200,13 +199,11 @@ def rotate_master_key(context: Context, given: RotateMasterKey) -> MasterKeyRota
     store = context.service.store
     done = rotation.rotate(store)
     with store.session() as session:
-        event = AuditEvent(
-            action="master_key.rotate",
-            actor=context.caller.actor,
-            on_behalf_of=context.caller.on_behalf_of,
-            person=context.caller.principal.person,
-            subject=f"master_key:{done.key}",
-            details={"rewrapped": done.rewrapped, "retired": list(done.retired)},
+        event = context.caller.event(
+            "master_key.rotate",
+            f"master_key:{done.key}",
+            rewrapped=done.rewrapped,
+            retired=list(done.retired),
         )
         audit.append(session, event)
     where = store.keys.source.name
@@ -293,20 +290,12 @@ def _tell(
     action: str,
     row: EnvironmentRow,
     name: str,
-    **details: int,
+    details: dict[str, JsonValue],
 ) -> None:
     """The trail: which secret and version, and who; never its value."""
-    audit.append(
-        session,
-        AuditEvent(
-            action=action,
-            actor=context.caller.actor,
-            on_behalf_of=context.caller.on_behalf_of,
-            person=context.caller.principal.person,
-            subject=f"{row.app}/{row.name}",
-            details={"secret": name, **details},
-        ),
-    )
+    subject = f"{row.app}/{row.name}"
+    event = context.caller.event(action, subject, secret=name)
+    audit.append(session, event.model_copy(update={"details": {**event.details, **details}}))
 
 
 def _who(context: Context) -> str:

@@ -6,7 +6,8 @@ served in it.
 """
 
 from orchestrate.core.analysis.counts import Bucket, Counts, Sample
-from orchestrate.core.environment import AnalysePolicy, Model
+from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.model import Model
 
 Triple = tuple[int, int, int]
 """Total, failed, slow."""
