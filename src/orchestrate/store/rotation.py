@@ -94,10 +94,9 @@ def _rewrap_some(store: Store, keys: Keys) -> int:
             .limit(BATCH)
             .with_for_update()
         ).all()
-        for row in rows:
+        for row, aad in zip(rows, secrets.bound_to(session, rows), strict=True):
             sealed = envelope(row)
             if sealed is not None:
-                aad = secrets.opened_about(session, row)
                 enclose(row, rewrap(keys.find(session, sealed.kid), new, sealed, aad))
                 session.add(row)
         _count_more(session, new.id, len(rows) - 1)

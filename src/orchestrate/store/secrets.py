@@ -1,6 +1,6 @@
 """Secrets of the built-in store: immutable versions, sealed, one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +51,7 @@ def put(
         return newest, False
     master = keys.for_sealing(session)
     text = value.reveal().encode("utf-8", "surrogatepass")
-    sealed = seal(master, text, _about(session, environment, name, version))
+    sealed = seal(master, text, _about(store_id(session), environment, name, version))
     row = SecretRow(
         environment_id=environment.id or 0,
         name=name,
@@ -162,16 +162,17 @@ def remove(
     return [row.version for row in rows]
 
 
-def opened_about(session: Session, row: SecretRow) -> bytes:
-    """What a row is bound to, by its own columns."""
-    environment = environments.get(session, row.environment_id)
-    return _about(session, environment, row.name, row.version)
+def bound_to(session: Session, rows: Sequence[SecretRow]) -> list[bytes]:
+    """What each of these rows is bound to, by its own columns."""
+    store = store_id(session)
+    of = {number: environments.get(session, number) for number in {r.environment_id for r in rows}}
+    return [_about(store, of[r.environment_id], r.name, r.version) for r in rows]
 
 
-def _about(session: Session, environment: EnvironmentRow, name: str, version: int) -> bytes:
+def _about(store: str, environment: EnvironmentRow, name: str, version: int) -> bytes:
     # The id too: an environment that is made again under the same name is another one.
     where = f"{environment.id}:{environment.app}/{environment.name}"
-    return about("orchestrate/secret/v1", store_id(session), where, name, str(version))
+    return about("orchestrate/secret/v1", store, where, name, str(version))
 
 
 def _opened(session: Session, keys: Keys, environment: EnvironmentRow, row: SecretRow) -> Secret:
@@ -182,7 +183,7 @@ def _opened(session: Session, keys: Keys, environment: EnvironmentRow, row: Secr
             fix=["restore the store from a backup, or set the secret again"],
         )
     try:
-        aad = _about(session, environment, row.name, row.version)
+        aad = _about(store_id(session), environment, row.name, row.version)
         value = unseal(keys.find(session, sealed.kid), sealed, aad)
     except SecretUnreadable as error:
         raise SecretUnreadable(
