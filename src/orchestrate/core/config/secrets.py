@@ -69,7 +69,9 @@ def backends_of(section: Section) -> dict[Literal["vault", "aws"], BackendSettin
         settings = backends.section(name, known) if backends else None
         if backends is None or settings is None:
             continue
-        given = {key: settings.text(key, "", "write a text") for key in settings.entries}
+        given = {
+            key: settings.text(key, "", _FORMS[key]) for key in known if key in settings.entries
+        }
         try:
             found[name] = BackendSettings.model_validate(given)
         except ValidationError as error:
