@@ -31,8 +31,9 @@ def place() -> Iterator[World]:
 
 def commands() -> list[str]:
     """The lines of the page that a reader would type."""
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    lines = [line for kind, block in blocks if not kind for line in block.splitlines()]
+    return [line.partition("#")[0].strip() for line in lines]
 
 
 def test_every_command_on_the_page_works(place: World, tmp_path: Path) -> None:

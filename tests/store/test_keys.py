@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.core.errors import MasterKeyInvalid, MasterKeyMissing, RotationNeeded
+from orchestrate.core.errors import (
+    MasterKeyInvalid,
+    MasterKeyMissing,
+    RotationNeeded,
+    SecretSourceDenied,
+)
+from orchestrate.store import rotation
 from orchestrate.store.database import Store
 from orchestrate.store.keys import MOST_WRAPS, Keys
 from orchestrate.store.ring import Key
@@ -199,3 +205,63 @@ def test_a_key_is_in_no_repr(store: Store, place: Path) -> None:
         ring = keys.ring(session)
     text = repr(ring) + repr(ring.primary) + repr(keys)
     assert ring.primary.value.hex() not in text and str(ring.primary.value) not in text
+
+
+class Memory:
+    """A keyring of the system that may be locked."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def get_password(self, service: str, user: str) -> str | None:
+        if self.locked:
+            raise RuntimeError("locked, and the password is planted-password")
+        return self.kept.get((service, user))
+
+    def set_password(self, service: str, user: str, password: str) -> None:
+        self.kept[service, user] = password
+
+
+@pytest.fixture
+def keyring() -> Iterator[Memory]:
+    """The package `keyring`, with a backend of our own."""
+    import keyring as package
+    from keyring.backend import KeyringBackend
+
+    memory = Memory()
+    backend = type("Backend", (KeyringBackend,), {
+        "priority": 1,
+        "get_password": lambda _, s, u: memory.get_password(s, u),
+        "set_password": lambda _, s, u, p: memory.set_password(s, u, p),
+        "delete_password": lambda *_: None,
+    })  # fmt: skip
+    before = package.get_keyring()
+    package.set_keyring(backend())
+    yield memory
+    package.set_keyring(before)
+
+
+def test_a_key_in_the_system_keyring_is_made_kept_and_rotated(
+    store: Store, place: Path, keyring: Memory
+) -> None:
+    environ = {"ORCHESTRATE_MASTER_KEY_SOURCE": "keyring"}
+    first = subkey(store, Keys(place, environ))
+    assert subkey(store, Keys(place, environ)) == first
+    assert len(keyring.kept) == 1 and not (place / "master.key").exists()
+    store.keys = Keys(place, environ)
+    done = rotation.rotate(store)
+    assert len(done.retired) == 1 and subkey(store, Keys(place, environ)) == first
+
+
+@pytest.mark.attack("SK10", "the system's keyring is locked", "refused, no local key")
+def test_a_locked_keyring_is_refused_and_nothing_takes_its_place(
+    store: Store, place: Path, keyring: Memory
+) -> None:
+    environ = {"ORCHESTRATE_MASTER_KEY_SOURCE": "keyring"}
+    subkey(store, Keys(place, environ))
+    keyring.locked = True
+    with pytest.raises(SecretSourceDenied) as refused:
+        subkey(store, Keys(place, environ))
+    assert "planted" not in str(refused.value.as_dict())
+    assert not (place / "master.key").exists()

@@ -5,15 +5,19 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
+from orchestrate.core.audit import AuditEvent
 from orchestrate.core.environment import Environment, SecretSource
-from orchestrate.core.errors import OrchestrateError, SecretMissing
+from orchestrate.core.errors import OrchestrateError, SecretMissing, SecretUnreadable
 from orchestrate.core.secret import Secret
 from orchestrate.core.secret_rules import for_application, parted, shown
 from orchestrate.engine.revealed import note
 from orchestrate.providers.secrets import Backend, backend
-from orchestrate.store import environments, secrets
+from orchestrate.store import audit, environments, secrets
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
+
+_told: set[tuple[str, str, str]] = set()
+"""Versions that did not open, and of which the trail has been told."""
 
 
 class EnvironmentSecrets:
@@ -30,9 +34,13 @@ class EnvironmentSecrets:
         source, number = parted(version)
         if source is not None:
             return note(self._backend(source).value(source, number))
-        with self._store.session() as session:
-            row = self._row(session, name)
-            return note(secrets.get(session, self._store.keys, row, name, int(number)))
+        try:
+            with self._store.session() as session:
+                row = self._row(session, name)
+                return note(secrets.get(session, self._store.keys, row, name, int(number)))
+        except SecretUnreadable:
+            self._tell_the_trail(name, number)
+            raise
 
     def current(self) -> dict[str, str]:
         """The newest version of each secret that the application gets.
@@ -84,6 +92,22 @@ class EnvironmentSecrets:
         if found is None:
             raise _all_missing(self._environment, [name])
         return str(found)
+
+    def _tell_the_trail(self, name: str, number: str) -> None:
+        """Once for each version and start of the service: it is looked at every few seconds."""
+        subject = f"{self._environment.app}/{self._environment.name}"
+        if (subject, name, number) in _told:
+            return
+        _told.add((subject, name, number))
+        event = AuditEvent(
+            action="secret.open",
+            actor="orchestrate",
+            subject=subject,
+            outcome="refused",
+            details={"secret": name, "version": int(number)},
+        )
+        with self._store.session() as session:
+            audit.append(session, event)
 
     def _kept(self) -> dict[str, int]:
         with self._store.session() as session:

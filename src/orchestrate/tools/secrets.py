@@ -280,7 +280,8 @@ def _pinning(session: Session, row: EnvironmentRow, name: str, version: int | No
     for each in revisions.verified(session, row):
         pin = revisions.as_revision(each).secret_versions.get(name)
         if pin is not None and pin.isdigit() and version in (None, int(pin)):
-            found.append(f"{each.version} (r{each.id})")
+            now = ", live now" if each.id == row.live_revision_id else ""
+            found.append(f"{each.version} (r{each.id}{now})")
     return found
 
 
