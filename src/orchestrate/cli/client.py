@@ -100,9 +100,9 @@ def default(warn: Callable[[str], None]) -> Client:
     started when none lives."""
     url = os.environ.get("ORCHESTRATE_URL")
     if url:
-        from orchestrate.cli import remote
+        from orchestrate.cli import kept
 
-        return Client(remote.dialler(url, os.environ.get("ORCHESTRATE_TOKEN")))
+        return kept.client(url, kept.token_for(url))
     return over_socket(lambda: _reach(warn))
 
 

@@ -218,11 +218,20 @@ class Plan(TypedDict):
     rollback: RollbackTarget | None
     needs_confirmation: bool
     needs_approval: bool
+    window: str | None
+    on_close: str | None
     at_least_s: float
     analysis: Expected | None
     expires_at: str
     summary: str
     next: list[str]
+
+
+class Evidence(TypedDict):
+    about: str
+    source: str
+    at: str
+    reused: bool
 
 
 class Check(TypedDict):
@@ -231,6 +240,7 @@ class Check(TypedDict):
     text: str
     fix: str | None
     duration_s: float
+    evidence: NotRequired[Evidence | None]
 
 
 class Validation(TypedDict):
@@ -238,6 +248,9 @@ class Validation(TypedDict):
     environment: str
     version: str | None
     ready: bool
+    pending: bool
+    commit: str | None
+    artifact: str | None
     checks: list[Check]
     summary: str
     next: list[str]
@@ -270,6 +283,15 @@ class Running(TypedDict):
     by: Actor
 
 
+class Window(TypedDict):
+    open: bool
+    changes_at: str | None
+    zone: str
+    text: str
+    rules: str
+    on_close: str
+
+
 class Environment(TypedDict):
     app: str
     name: str
@@ -291,6 +313,7 @@ class Environment(TypedDict):
     drift: list[str]
     quarantined: list[str]
     requires_approval: bool
+    window: Window | None
     guarded: bool
     settings: dict[str, object] | None
     summary: str

@@ -44,8 +44,12 @@ COMMANDS = (
         ("init",),
         "Write an orchestrate.yaml for this directory",
         "orchestrate.cli.commands.init:init",
-        (YES,),
-        more="Looks at what is here, shows what it would write, and overwrites nothing.",
+        (
+            YES,
+            Option("--admin", "Make yourself its first administrator", "text", metavar="NAME"),
+        ),
+        more="Looks at what is here, shows what it would write, and overwrites nothing. --admin "
+        "is for a person at a terminal: from then on roles count, on the service's socket too.",
     ),
     Command(
         ("env", "list"),

@@ -3,12 +3,74 @@
 from orchestrate.cli.grammar import Command, Option
 
 GROUPS = {
+    "auth": "Who may do what: people, roles and tokens",
     "audit": "The trail of all that was done: read, verify, export",
 }
 
 _AUDIT = "orchestrate.cli.commands.audit"
+_AUTH = "orchestrate.cli.commands.auth"
+_ROLES = ("viewer", "deployer", "approver", "admin")
+_ROLE = Option("--role", "viewer, deployer, approver or admin", "many", metavar="ROLE")
+_SCOPE = Option("--env", "Only this environment", "many", "-e", "NAME")
 
 COMMANDS = (
+    Command(("auth", "status"), "Who you are here, and what you may do", f"{_AUTH}:status"),
+    Command(("auth", "people"), "Everybody who was added, with their roles", f"{_AUTH}:people"),
+    Command(
+        ("auth", "add"),
+        "Add a person, or set one anew",
+        f"{_AUTH}:add",
+        (
+            _ROLE,
+            _SCOPE,
+            Option("--uid", "Their user id on the service's machine", "many", metavar="UID"),
+            Option("--key", "Their SSH public key", "many", metavar="FILE"),
+        ),
+        argument="NAME",
+        more="What is not given is taken away: roles, environments and user ids are set to what "
+        "the command says. Keys are only ever added.",
+    ),
+    Command(("auth", "remove"), "Take everything from a person", f"{_AUTH}:remove", (), "NAME"),
+    Command(("auth", "grant"), "Give roles to a person", f"{_AUTH}:grant", (_ROLE,), "NAME"),
+    Command(("auth", "revoke"), "Take roles from a person", f"{_AUTH}:revoke", (_ROLE,), "NAME"),
+    Command(
+        ("auth", "token"),
+        "Make a token, and print it once",
+        f"{_AUTH}:token",
+        (
+            Option("--role", "What it may do", "choice", choices=_ROLES),
+            _SCOPE,
+            Option("--expires", "How long it is good (30d)", "text", metavar="DURATION"),
+            Option("--label", "What it is for", "text", metavar="TEXT"),
+            Option("--for", "Whose it is; an administrator's to say", "text", metavar="NAME"),
+            Option("--agent", "The agent that will hold it", "text", metavar="NAME"),
+        ),
+        more="A token has no more rights, no wider scope and no longer life than what it is made "
+        "with, and ends with it. --quiet prints the token alone.",
+    ),
+    Command(
+        ("auth", "tokens"),
+        "Your tokens, without what proves them",
+        f"{_AUTH}:tokens",
+        (
+            Option("--all", "Everybody's; for administrators"),
+            Option("--ended", "Those too that are good no more"),
+        ),
+    ),
+    Command(
+        ("auth", "end"),
+        "Revoke a token, and all that were made with it",
+        f"{_AUTH}:end",
+        argument="ID",
+    ),
+    Command(
+        ("auth", "login"),
+        "Keep a token for ORCHESTRATE_URL, so that it need not be in the environment",
+        f"{_AUTH}:login",
+        more="Asks for it, or reads it from standard input; never give it as an argument, which "
+        "every program of the machine can read. It is kept in a file of yours (0600).",
+    ),
+    Command(("auth", "logout"), "Forget the token kept for ORCHESTRATE_URL", f"{_AUTH}:logout"),
     Command(
         ("audit", "list"),
         "What was done, decided and refused, newest first",

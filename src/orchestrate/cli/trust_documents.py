@@ -39,3 +39,57 @@ class AuditReport(TypedDict):
 class AcceptedRestore(TypedDict):
     problems: list[str]
     last: int
+
+
+class Access(TypedDict):
+    name: str
+    person: str
+    kind: str
+    roles: list[str]
+    environments: list[str]
+    credential: str
+    people: bool
+    read_only: bool
+    alarm: list[str]
+
+
+class Person(TypedDict):
+    name: str
+    roles: list[str]
+    environments: list[str]
+    uids: list[int]
+    keys: list[str]
+
+
+class People(TypedDict):
+    items: list[Person]
+
+
+class PersonAnswer(TypedDict):
+    person: Person
+    summary: str
+
+
+class TokenAbout(TypedDict):
+    id: str
+    label: str
+    person: str
+    agent: str | None
+    role: str
+    environments: list[str]
+    expires_at: str
+    used_on: str | None
+    ended_by: str | None
+
+
+class TokenList(TypedDict):
+    items: list[TokenAbout]
+
+
+class MadeToken(TypedDict):
+    token: str
+    about: TokenAbout
+
+
+class RevokedToken(TypedDict):
+    ended: list[str]

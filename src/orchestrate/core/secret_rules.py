@@ -16,6 +16,11 @@ LONGEST = 64 * 1024
 """Bytes of a value: a process gets at most 128 KiB in one variable."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _OURS = "ORCHESTRATE_"
+_AWS = frozenset(
+    {"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
+     "AWS_SESSION_TOKEN"}
+)  # fmt: skip
+"""What an environment on AWS is deployed with."""
 _COMMON = frozenset(
     {"changeme", "changeit", "password", "passw0rd", "password1", "letmein1", "12345678",
      "123456789", "1234567890", "qwertyui", "qwertyuiop", "iloveyou", "sunshine", "princess",
@@ -44,12 +49,24 @@ def shown(version: str) -> str:
     return text if source is None else f"{source.backend} {text}"
 
 
+def named_elsewhere(environment: Environment) -> frozenset[str]:
+    """Secrets that other settings name: `credentials` and `..._secret` of the provider's config,
+    those of the metrics source, the token for GitHub."""
+    metrics = environment.strategy.analyse.metrics
+    found: set[str | None] = set(metrics.secrets.values() if metrics else ())
+    found.add(environment.checks.github.token)
+    for key, value in environment.config.items():
+        if key == "credentials" and isinstance(value, dict):
+            found |= {each for each in value.values() if isinstance(each, str)}
+        elif key.endswith("_secret") and isinstance(value, str):
+            found.add(value)
+    return frozenset(each for each in found if each)
+
+
 def for_platform(environment: Environment) -> frozenset[str]:
-    """Secrets that the platform gets and the application does not: those that `credentials` in
-    the provider's config names."""
-    found = environment.config.get("credentials")
-    values = found.values() if isinstance(found, dict) else ()
-    return frozenset(each for each in values if isinstance(each, str))
+    """Secrets that this program or the platform uses, and the application does not get."""
+    theirs = _AWS if environment.provider.startswith("aws_") else frozenset()
+    return named_elsewhere(environment) | theirs
 
 
 def for_application(environment: Environment) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from orchestrate.core.errors import (
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.expecting import refuse_in_vain
+from orchestrate.engine.gatekeeping import refuse_closed
+from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, site_of
 from orchestrate.store import deployments, environments, revisions
@@ -41,6 +43,8 @@ class Request:
     credential: str | None = None
     request_id: str | None = None
     """The call, as the trail names it."""
+    exempt: bool = False
+    """It asks to pass a closed window: whether it does is seen before its first step."""
 
 
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
@@ -48,7 +52,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, VerdictOutOfReach, EnvironmentBusy (unless it may wait).
+    Raises NothingToDo, RateLimited, WindowClosed, VerdictOutOfReach, and
+    EnvironmentBusy unless it may wait.
     """
     _refuse_empty(draft)
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
@@ -58,8 +63,11 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         same = _same_key(session, draft, request)
         if same is not None:
             return same, False
+        refuse_storm(session, draft.site, draft.plan.kind, request.on_behalf_of or request.actor)
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
+            if taken:  # one that waits is asked when it is its turn
+                refuse_closed(draft, request.exempt)
             refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)

@@ -5,15 +5,21 @@ from functools import cache, partial
 from pathlib import Path
 
 from orchestrate.core.environment import Environment
-from orchestrate.core.protocols import Provider, ProviderFactory, Restorable
+from orchestrate.core.metrics import Metrics
+from orchestrate.core.protocols import MetricSource, Provider, ProviderFactory, Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import Secret
 from orchestrate.engine.masking import masking
 from orchestrate.engine.secrets import EnvironmentSecrets
 from orchestrate.providers import named
+from orchestrate.providers.metrics import source_of
 from orchestrate.store import environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
+
+MOST_SOURCES = 32
+_sources: dict[tuple[str, str, str, str], MetricSource] = {}
+"""Metric sources in use, the one that was used last at the end."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Site:
     environment: Environment
     provider: Provider
     secrets: EnvironmentSecrets
+    metrics: MetricSource | None = None
+    """What the analysis of a canary here is asked of, beside the provider."""
 
     def restorable(self, revision: Revision) -> Restorable:
         """Whether `revision` could be brought back, its secrets included: with the very versions
@@ -60,8 +68,13 @@ def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None)
             }
         )
     assert row.id is not None
+    policy = environment.strategy.analyse
     return Site(
-        row.id, environment, provider_of(environment, place), secrets_of(environment, place)
+        row.id,
+        environment,
+        provider_of(environment, place),
+        secrets_of(environment, place),
+        metrics_of(policy.metrics, environment, place),
     )
 
 
@@ -71,6 +84,22 @@ def provider_of(environment: Environment, place: Place) -> Provider:
     secrets = secrets_of(environment, place)
     provider = _factory(environment.provider)(environment, str(place.home), secrets)
     return masking(provider, partial(_known_values, environment, place))
+
+
+def metrics_of(
+    metrics: Metrics | None, environment: Environment, place: Place
+) -> MetricSource | None:
+    """The source of these metrics; one is kept, with its connections and its token."""
+    if metrics is None:
+        return None
+    key = (str(place.home), environment.app, environment.name, metrics.model_dump_json())
+    found = _sources.pop(key, None) or source_of(
+        metrics, environment, secrets_of(environment, place)
+    )
+    _sources[key] = found
+    while len(_sources) > MOST_SOURCES:
+        _sources.pop(next(iter(_sources)))
+    return found
 
 
 def secrets_of(environment: Environment, place: Place) -> EnvironmentSecrets:

@@ -52,12 +52,17 @@ async def call(
     return document
 
 
+def new_request_id() -> str:
+    """Names one call in the trail, in the log and in its error."""
+    return secrets.token_hex(4)
+
+
 def told(error: Exception, request_id: str | None = None) -> tuple[OrchestrateError, str]:
     """An error that can be shown, and the number its request has in the service's log.
 
     The text of an unexpected one may hold what nobody outside must see: it is only logged.
     """
-    request_id = request_id or getattr(error, "request_id", None) or secrets.token_hex(4)
+    request_id = request_id or new_request_id()
     if isinstance(error, OrchestrateError):
         return error, request_id
     log.error("request %s failed", request_id, exc_info=error)
@@ -70,7 +75,7 @@ def told(error: Exception, request_id: str | None = None) -> tuple[OrchestrateEr
 
 def _named(context: Context) -> Context:
     """The call with a number of its own."""
-    number = context.caller.request_id or secrets.token_hex(4)
+    number = context.caller.request_id or new_request_id()
     return replace(context, caller=replace(context.caller, request_id=number))
 
 

@@ -8,6 +8,7 @@ what cannot be recorded is rolled back with all the rest.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import SessionTransaction
@@ -213,7 +214,7 @@ def _unreadable(session: Session, store: str, after: int) -> Entry:
     no entry has."""
     where = col(AuditRow.seq) > after
     seq = int(session.connection().scalar(sa.select(sa.func.min(AuditRow.seq)).where(where)) or 0)
-    found = []
+    found: list[Any] = []
     for name in _COLUMNS[1:]:
         column = sa.select(col(getattr(AuditRow, name))).where(col(AuditRow.seq) == seq)
         try:

@@ -8,6 +8,7 @@ from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
+from orchestrate.store import evidence
 from orchestrate.store.database import SCOPE, begin_writing
 from orchestrate.store.sealed import SecretRow
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
@@ -27,7 +28,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("secret_sources", "secret_backends")
+RULES: tuple[str, ...] = ("limits", "checks", "calendar", "secret_sources", "secret_backends")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -157,6 +158,7 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None:
+        evidence.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()

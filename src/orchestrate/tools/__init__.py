@@ -10,8 +10,6 @@ from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
-    audit,
-    audit_documents,
     deployments,
     documents,
     environments,
@@ -22,14 +20,15 @@ from orchestrate.tools import (
     secrets,
     service,
     starting,
+    trust,
+    validating,
+    validation_documents,
 )
-from orchestrate.tools.operation import Hints, Operation
+from orchestrate.tools.operation import READ, SET, Hints, Operation
 
-READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
-SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 # Operations differ in their types, each line of its own is checked.
@@ -59,9 +58,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
     Operation(
         name="validate",
         title="Check before a deployment",
-        run=plans.validate,
-        arguments=plans.Validate,
-        document=documents.ValidationDocument,
+        run=validating.validate,
+        arguments=validating.Validate,
+        document=validation_documents.ValidationDocument,
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
@@ -220,47 +219,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         mcp=False,
         records=True,
     ),
-    Operation(
-        name="list_audit",
-        title="Read the audit trail",
-        run=audit.list_audit,
-        arguments=audit.ListAudit,
-        document=audit_documents.AuditList,
-        rest=("GET", "/api/audit"),
-        toolset="read",
-        hints=READ,
-        role=Role.VIEWER,
-        mcp=False,
-        whole=True,
-    ),
-    Operation(
-        name="verify_audit",
-        title="Verify the audit trail",
-        run=audit.verify_audit,
-        arguments=audit.VerifyAudit,
-        document=audit_documents.AuditReport,
-        rest=("POST", "/api/audit/verify"),
-        toolset="read",
-        hints=READ,
-        role=Role.VIEWER,
-        mcp=False,
-        whole=True,
-    ),
-    Operation(
-        name="accept_restore",
-        title="Accept a restored trail",
-        run=audit.accept_restore,
-        arguments=audit.AcceptRestore,
-        document=audit_documents.AcceptedRestore,
-        rest=("POST", "/api/audit/accept-restore"),
-        toolset="service",
-        hints=SET,
-        role=Role.ADMIN,
-        mcp=False,
-        whole=True,
-        records=True,
-        always=True,
-    ),
+    *trust.OPERATIONS,
     Operation(
         name="set_secret",
         title="Set a secret",

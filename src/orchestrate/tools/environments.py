@@ -29,7 +29,7 @@ from orchestrate.tools.secrets import SecretText, keep
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
           "secret_sources", "secret_backends", "requires_approval", "timeout_s",
-          "when_busy")  # fmt: skip
+          "when_busy", "limits")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})

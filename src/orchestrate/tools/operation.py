@@ -12,6 +12,7 @@ from orchestrate.core.audit import AuditEvent, Outcome
 from orchestrate.core.identity import Principal, Role
 from orchestrate.engine.anchor import Anchor
 from orchestrate.engine.changes import Changes
+from orchestrate.engine.credentials import Credentials
 from orchestrate.engine.site import Place
 from orchestrate.engine.worker import Worker
 from orchestrate.store.database import Store
@@ -29,6 +30,7 @@ class Service:
     version: str
     started_at: datetime
     anchor: Anchor
+    credentials: Credentials
     idle_exit_s: float | None = None
     read_only: bool = False
     """Started with --read-only: nothing is changed on anybody's behalf."""
@@ -50,7 +52,7 @@ class Caller:
     """
 
     principal: Principal
-    door: Literal["mcp", "rest"] = "rest"
+    door: Literal["mcp", "rest", "http"] = "rest"
     progress: Callable[[float, float, str], Awaitable[None]] | None = None
     """Report progress: done, of, what."""
     request_id: str | None = None
@@ -65,7 +67,7 @@ class Caller:
         return self.principal.person if self.principal.kind == "agent" else None
 
     def event(
-        self, action: str, subject: str, outcome: Outcome = "ok", **details: JsonValue
+        self, action: str, subject: str, outcome: Outcome = "ok", /, **details: JsonValue
     ) -> AuditEvent:
         """An event of this call: who, through which door, by which credential."""
         principal = self.principal
@@ -106,6 +108,10 @@ class Hints:
     destructive: bool
     idempotent: bool
     open_world: bool
+
+
+READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
+SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from orchestrate.core.secret_rules import (
     for_application,
     for_platform,
     is_short,
+    named_elsewhere,
     shown,
 )
 from orchestrate.engine.revealed import note
@@ -236,7 +237,7 @@ def _refuse_elsewhere(environment: Environment, name: str) -> None:
 
 def _name_it(session: Session, row: EnvironmentRow, environment: Environment, name: str) -> bool:
     """Have the application get it, unless the platform does."""
-    if name in environment.secrets or name in for_platform(environment):
+    if name in environment.secrets or name in named_elsewhere(environment):
         return False
     row.secret_names = [*row.secret_names, name]
     session.add(row)

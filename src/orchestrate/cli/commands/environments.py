@@ -123,6 +123,7 @@ def _read(file: str, app: str | None) -> Config:
         root=root,
         default_app=app or default_app(root),
         variables=os.environ,
+        read_file=lambda name: _text_of(os.path.join(root, name), name),
     )
     forget({value.reveal() for each in config.secrets.values() for value in each.values()})
     return config
@@ -133,6 +134,17 @@ def forget(values: Collection[str]) -> None:
     would inherit them, and keep them for as long as it runs."""
     for name in [name for name, text in os.environ.items() if text in values]:
         del os.environ[name]
+
+
+def _text_of(path: str, name: str) -> str:
+    """A file that the configuration names. Raises InvalidInput."""
+    try:
+        with open(path, encoding="utf-8") as opened:
+            return opened.read()
+    except OSError as problem:
+        raise InvalidInput(f"{name}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise InvalidInput(f"{name} is not UTF-8 text") from problem
 
 
 def _from_options(given: Given) -> "list[Environment]":
