@@ -13,7 +13,7 @@ from orchestrate.core.secret import Secret
 from orchestrate.store import environments, rotation, secrets
 from orchestrate.store.database import Store
 from orchestrate.store.keys import Keys, kms
-from tests.support.aws import moto_server, point_at, refusing
+from tests.support.amazon import moto_server, point_at, refusing
 from tests.support.records import environment
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")

@@ -11,7 +11,7 @@ from orchestrate.core.environment import BackendSettings, SecretSource
 from orchestrate.core.errors import SecretMissing, SecretSourceDenied, SecretSourceDown
 from orchestrate.providers.secrets.parameters import Parameters
 from orchestrate.providers.secrets.secrets_manager import SecretsManager
-from tests.support.aws import moto_server, point_at, refusing
+from tests.support.amazon import moto_server, point_at, refusing
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
