@@ -200,6 +200,8 @@ class RollbackTarget(TypedDict):
     restorable: bool
     running: bool
     lost: list[str]
+    secrets: int
+    secrets_readable: int
 
 
 class Signed(TypedDict):
@@ -459,6 +461,58 @@ class DeletedEnvironment(TypedDict):
     app: str
     name: str
     archived: bool
+
+
+class Secret(TypedDict):
+    name: str
+    kept_in: str
+    version: str | None
+    live: str | None
+    versions: int
+    set_at: str | None
+    set_by: str | None
+    masked: bool
+    given_to: Literal["application", "platform", "nobody"]
+
+
+class SecretList(TypedDict):
+    app: str
+    environment: str
+    items: list[Secret]
+    problem: str | None
+    summary: str
+    next: list[str]
+
+
+class SecretSet(TypedDict):
+    app: str
+    environment: str
+    name: str
+    version: str
+    changed: bool
+    named: bool
+    warnings: list[str]
+    summary: str
+    next: list[str]
+
+
+class SecretRemoved(TypedDict):
+    app: str
+    environment: str
+    name: str
+    versions: list[str]
+    no_way_back: list[str]
+    summary: str
+
+
+class MasterKeyRotated(TypedDict):
+    key: str
+    kept_in: str
+    rewrapped: int
+    resumed: bool
+    retired: list[str]
+    left: list[str]
+    summary: str
 
 
 class Service(TypedDict):

@@ -4,7 +4,7 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from orchestrate.cli import spec_approvals, spec_trust
+from orchestrate.cli import spec_approvals, spec_secrets, spec_trust
 from orchestrate.cli.grammar import COMMON as COMMON
 from orchestrate.cli.grammar import Command as Command
 from orchestrate.cli.grammar import Option as Option
@@ -30,6 +30,7 @@ GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
     **spec_approvals.GROUPS,
+    **spec_secrets.GROUPS,
     **spec_trust.GROUPS,
 }
 
@@ -224,6 +225,7 @@ COMMANDS = (
         ),
         argument="ID?",
     ),
+    *spec_secrets.COMMANDS,
     *spec_trust.COMMANDS,
     *spec_approvals.COMMANDS,
     Command(

@@ -88,6 +88,44 @@ class Strategy(Model):
     """Longest wait for requests in flight before a replica is stopped."""
 
 
+Backend = Literal["vault", "aws", "ssm", "env"]
+
+
+class SecretSource(Model):
+    """Where a secret is kept that is not in our own store."""
+
+    backend: Backend
+    name: str = Field(min_length=1, max_length=2048, pattern=r"^[^#@$\s]+$")
+    """A path in Vault's KV store, a secret of AWS Secrets Manager, a parameter of SSM, a variable
+    of the service's environment."""
+    key: str | None = Field(default=None, max_length=256, pattern=r"^[^@#$\s]+$")
+    """Of a secret that is an object: the member that is meant."""
+
+    @property
+    def text(self) -> str:
+        """`vault:shop/api#key`."""
+        return f"{self.backend}:{self.name}" + (f"#{self.key}" if self.key else "")
+
+    def version(self, number: str) -> str:
+        """The name of one version of it."""
+        return f"{self.text}@{number}"
+
+
+class BackendSettings(Model):
+    """How the service reaches a backend. Credentials are named here, never written."""
+
+    address: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    mount: str = Field(default="secret", pattern=r"^[A-Za-z0-9_./-]+$")
+    namespace: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_./-]+$")
+    token: str = Field(
+        default="env:VAULT_TOKEN", pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+    )
+    """`env:NAME` of a variable of the service, or `file:/path` of a file."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    profile: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
+    """Of the service's own AWS configuration; it can name a role to assume."""
+
+
 class Environment(Model):
     """One environment of one app."""
 
@@ -104,6 +142,9 @@ class Environment(Model):
     variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
+    secret_sources: dict[str, SecretSource] = Field(default_factory=dict)
+    """Those of them that are not in our own store."""
+    secret_backends: dict[Literal["vault", "aws"], BackendSettings] = Field(default_factory=dict)
     requires_approval: bool = False
     """One approver must say yes, unless `approvals` says more."""
     approvals: Approvals | None = None

@@ -145,6 +145,12 @@ class InvalidInput(UsageProblem):
     code = "invalid_input"
 
 
+class SecretInvalid(UsageProblem):
+    """A name or a value that cannot be kept as a secret."""
+
+    code = "secret_invalid"
+
+
 class ConfirmationNeeded(UsageProblem):
     """The act needs a person's yes, and nobody can be asked here."""
 
@@ -268,6 +274,36 @@ class Forbidden(Refused):
 
 class SecretMissing(Refused):
     code = "secret_missing"
+
+
+class SecretUnreadable(Refused):
+    """It is kept, and its seal does not open: changed, swapped or damaged."""
+
+    code = "secret_unreadable"
+
+
+class SecretSourceDenied(Refused):
+    """Where a secret or a master key is kept does not give it to this service."""
+
+    code = "secret_source_denied"
+
+
+class MasterKeyMissing(Refused):
+    """Something is sealed, and the key that opens it is not at hand."""
+
+    code = "master_key_missing"
+
+
+class MasterKeyInvalid(Refused):
+    """There is a master key, and it cannot be trusted: its length, its file, its owner."""
+
+    code = "master_key_invalid"
+
+
+class RotationNeeded(Refused):
+    """The master key has sealed as often as is safe."""
+
+    code = "rotation_needed"
 
 
 class Quarantined(Refused):
@@ -438,6 +474,12 @@ class StoreDamaged(PermanentError):
     """The records are not as this program left them."""
 
     code = "store_damaged"
+
+
+class SecretSourceDown(TemporaryError):
+    """Where a secret or a master key is kept does not answer, or is sealed, or is busy."""
+
+    code = "secret_source_down"
 
 
 class ServiceUnreachable(TemporaryError):

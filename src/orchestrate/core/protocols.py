@@ -140,6 +140,10 @@ class Restorable:
     ok: bool
     running: bool = False
     lost: tuple[str, ...] = ()
+    secrets: int = 0
+    """Secrets that it pins a version of."""
+    readable: int = 0
+    """Those of them that can be read in that very version."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from orchestrate.core.errors import (
     EnvironmentBusy,
     NothingToDo,
     PlanChanged,
-    SecretMissing,
     UnknownEnvironment,
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
@@ -57,11 +56,10 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, RateLimited, WindowClosed, VerdictOutOfReach, and
+    Raises NothingToDo, RateLimited, WindowClosed, VerdictOutOfReach, and
     EnvironmentBusy unless it may wait.
     """
     _refuse_empty(draft)
-    _refuse_secrets(draft)
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
     waits = may_wait and draft.plan.kind is Kind.DEPLOY
     with store.session() as session:
@@ -253,16 +251,6 @@ def _refuse_empty(draft: Draft) -> None:
     raise NothingToDo(
         f"{name} already serves {draft.target.version} with this config{live}. Nothing to do."
     )
-
-
-def _refuse_secrets(draft: Draft) -> None:
-    names = draft.site.environment.secrets
-    if names and draft.plan.kind is Kind.DEPLOY:
-        raise SecretMissing(
-            f"{draft.row.name} has no secret {names[0]}, and it names it",
-            why=[f"named: {', '.join(names)}", "this version keeps no secrets yet"],
-            fix=["take `secrets` out of the environment to deploy without them"],
-        )
 
 
 def _moved(draft: Draft) -> PlanChanged:

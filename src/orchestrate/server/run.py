@@ -43,8 +43,10 @@ class Activity:
 
 def run(home: Path, doors: Doors, options: Options) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
-    store = Store(database_url(home))
+    store = Store(database_url(home), home)
     store.migrate()
+    with store.session() as session:
+        store.keys.check(session)
     changes = Changes()
     lease = take_first_free(home, store.url)
     if lease is None:

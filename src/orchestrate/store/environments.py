@@ -11,6 +11,7 @@ from orchestrate.core.names import did_you_mean
 from orchestrate.store import evidence
 from orchestrate.store.approvals import asked_about
 from orchestrate.store.database import SCOPE, begin_writing
+from orchestrate.store.sealed import SecretRow
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
 _FIELDS = (
@@ -28,7 +29,14 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("approvals", "limits", "checks", "calendar")
+RULES: tuple[str, ...] = (
+    "approvals",
+    "limits",
+    "checks",
+    "calendar",
+    "secret_sources",
+    "secret_backends",
+)
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -149,7 +157,10 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
 
 
 def remove(session: Session, row: EnvironmentRow) -> bool:
-    """Delete the environment, or archive it when it has a history. Returns whether archived."""
+    """Delete the environment, or archive it when it has a history. Returns whether archived.
+    Its secrets are erased in either case."""
+    for secret in session.exec(select(SecretRow).where(col(SecretRow.environment_id) == row.id)):
+        session.delete(secret)
     history = select(DeploymentRow.seq).where(col(DeploymentRow.environment_id) == row.id).limit(1)
     for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
         session.delete(plan)

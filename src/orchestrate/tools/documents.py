@@ -257,6 +257,9 @@ class RollbackTarget(Document):
     restorable: bool
     running: bool
     lost: list[str]
+    secrets: int = 0
+    """Secrets that it pins."""
+    secrets_readable: int = 0
 
 
 class PlanDocument(Document):

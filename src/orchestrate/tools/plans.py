@@ -1,5 +1,6 @@
 """plan_deployment: what would happen. Nothing is changed."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -12,6 +13,7 @@ from orchestrate.core.errors import InvalidInput
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
+from orchestrate.core.secret_rules import shown
 from orchestrate.core.steps import takes
 from orchestrate.core.windows import brief, refusal
 from orchestrate.engine.approving import needed
@@ -136,7 +138,8 @@ def _window(draft: Draft) -> str | None:
 def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
     """What differs between two revisions, value by value; one `=` line when nothing does."""
     if before is None:
-        return [PlanChange(sign="+", what="version", name="", before=None, after=after.version)]
+        first = PlanChange(sign="+", what="version", name="", before=None, after=after.version)
+        return [first, *_compare_secrets({}, after.secret_versions)]
     found: list[PlanChange] = []
     if before.version != after.version:
         found.append(_change("version", "", before.version, after.version))
@@ -146,6 +149,7 @@ def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
             _change("artifact", name, short(before.artifact.digest), short(after.artifact.digest))
         )
     found += _compare_maps("variable", dict(before.variables), dict(after.variables))
+    found += _compare_secrets(before.secret_versions, after.secret_versions)
     found += _compare_maps("config", before.config, after.config)
     found += _compare_maps(
         "health", before.health.model_dump(mode="json"), after.health.model_dump(mode="json")
@@ -153,8 +157,17 @@ def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
     return found or [PlanChange(sign="=", what="revision", name="", before=None, after=None)]
 
 
+def _compare_secrets(before: dict[str, str], after: dict[str, str]) -> list[PlanChange]:
+    """Names and versions; values are never shown."""
+    return _compare_maps(
+        "secret",
+        {name: shown(version) for name, version in before.items()},
+        {name: shown(version) for name, version in after.items()},
+    )
+
+
 def _compare_maps(
-    what: str, before: dict[str, JsonValue], after: dict[str, JsonValue]
+    what: str, before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
 ) -> list[PlanChange]:
     names = sorted(before.keys() | after.keys())
     return [
@@ -194,9 +207,11 @@ def target_document(context: Context, row: EnvironmentRow, revision: RevisionRow
         restorable=found.ok,
         running=found.running,
         lost=list(found.lost),
+        secrets=found.secrets,
+        secrets_readable=found.readable,
     )
 
 
 def _restorable(context: Context, row: EnvironmentRow, revision: RevisionRow) -> Restorable:
     restored = revisions.as_revision(revision)
-    return site_of(row, context.service.place, restored).provider.restorable(restored)
+    return site_of(row, context.service.place, restored).restorable(restored)

@@ -11,6 +11,8 @@ TARGET: Doc = {
     "restorable": True,
     "running": True,
     "lost": [],
+    "secrets": 4,
+    "secrets_readable": 4,
 }
 
 PLAN: Doc = {

@@ -113,7 +113,11 @@ def _rollback(doc: "Plan") -> str:
     where = f"to {target['version']} ({target['revision']})"
     if not target["restorable"]:
         return f"{where}: cannot be restored"
-    return f"{where}: " + ("running now" if target["running"] else "can be restored")
+    how = "running now" if target["running"] else "can be restored"
+    if target["secrets"]:
+        of = words.counted(target["secrets"], "secret")
+        how += f", {target['secrets_readable']} of {of} readable"
+    return f"{where}: {how}"
 
 
 def _lost(doc: "Plan") -> list[str]:

@@ -8,12 +8,13 @@ from typing import Literal
 from orchestrate.core.config.approvals import approvals_of
 from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
-from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.interpolate import fill
 from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
+from orchestrate.core.config.secrets import backends_of, secrets_of
 from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.config.urls import wrong_with
 from orchestrate.core.config.windows import calendar_of
@@ -31,6 +32,7 @@ KEYS = (
     "health",
     "variables",
     "secrets",
+    "secret_backends",
     "requires_approval",
     "approvals",
     "timeout",
@@ -68,13 +70,13 @@ class Given:
 def environment_of(
     name: str, section: Section, line: int, given: Given
 ) -> tuple[Environment, dict[str, Secret]]:
-    """The environment that `section` describes, with its secrets. What is wrong is noted, and
-    something harmless stands in its place."""
+    """The environment that `section` describes, with the secrets that are imported.
+    What is wrong is noted, and something harmless stands in its place."""
     section.require("type", "provider")
     _check_name(name, section)
-    secrets = _secrets(section, given)
+    secrets = secrets_of(section, given.variables)
     variables = _variables(section, given)
-    _refuse_both(section, secrets, variables)
+    _refuse_both(section, secrets.names, variables)
     kind = _type(section)
     approvals = approvals_of(section, kind)
     environment = Environment(
@@ -87,7 +89,9 @@ def environment_of(
         strategy=strategy_of(section),
         health=health_of(section),
         variables=variables,
-        secrets=tuple(secrets),
+        secrets=secrets.names,
+        secret_sources=secrets.sources,
+        secret_backends=backends_of(section),
         requires_approval=approvals is not None or section.flag("requires_approval", False),
         approvals=approvals,
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
@@ -97,7 +101,7 @@ def environment_of(
         calendar=calendar_of(section),
         source=f"{given.file}:{line}",
     )
-    return environment, secrets
+    return environment, secrets.values
 
 
 def _check_name(name: str, section: Section) -> None:
@@ -150,24 +154,6 @@ def _variables(section: Section, given: Given) -> dict[str, str]:
         name: fill(scalar, given.variables, variables.path(name), section.problems) or ""
         for name, scalar in _texts(variables).items()
     }
-
-
-def _secrets(section: Section, given: Given) -> dict[str, Secret]:
-    secrets = section.section("secrets", None)
-    if secrets is None:
-        return {}
-    found: dict[str, Secret] = {}
-    for name, scalar in _texts(secrets).items():
-        if not has_hole(scalar.text):
-            secrets.wrong(
-                name, "is written in the file, where everybody can read it", "write ${NAME}"
-            )
-            continue
-        value = fill(scalar, given.variables, secrets.path(name), section.problems)
-        if value == "":
-            secrets.wrong(name, "is filled in with nothing", "set its variable to the value")
-        found[name] = Secret(value or "")
-    return found
 
 
 def _texts(section: Section) -> dict[str, Scalar]:

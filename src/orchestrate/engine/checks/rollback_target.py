@@ -1,7 +1,9 @@
 """Could this change be taken back: is the rollback target still there, with its secrets?"""
 
+from orchestrate.core import words
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.secret_rules import shown
 from orchestrate.engine.checks.subject import Subject, Target
 
 NAME = "rollback"
@@ -29,7 +31,8 @@ def check(subject: Subject) -> list[CheckResult]:
         text = f"{version}: {'; '.join([*lost, *unread])}"
         return [CheckResult(NAME, "fail", text, fix, evidence=seen)]
     how = "still running" if target.restorable.running else "its artifact is present"
-    read = f", {len(names)} of {len(names)} secrets readable" if names else ""
+    whole = words.counted(len(names), "secret")
+    read = f", {len(names)} of {whole} readable" if names else ""
     return [CheckResult(NAME, "pass", f"{version}: {how}{read}", evidence=seen)]
 
 
@@ -40,5 +43,5 @@ def _unread(target: Target) -> list[str]:
         try:
             target.secrets.get(name, version)
         except OrchestrateError as problem:
-            found.append(f"secret {name} {version} cannot be read: {problem.message}")
+            found.append(f"secret {name} {shown(version)} cannot be read: {problem.message}")
     return found

@@ -6,6 +6,8 @@ revision that is restored gets the value it had. No value ever is in a task defi
 
 from __future__ import annotations
 
+import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from orchestrate.core.environment import Environment
@@ -18,6 +20,7 @@ from orchestrate.providers.aws_ecs.settings import settings_of
 if TYPE_CHECKING:
     from types_boto3_ssm.type_defs import PutParameterRequestTypeDef
 
+_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 AT_ONCE = 40
 """Names in one question, by SSM's own limit of 50 values of a filter."""
 
@@ -41,7 +44,7 @@ class Parameters:
         without versions has one for each revision."""
         pinned = {n: v for n, v in revision.secret_versions.items() if n not in OURS}
         versions = {**{name: f"r-{revision.key}" for name in self._names}, **pinned}
-        return {name: f"{self._prefix}/{name}/{version}" for name, version in versions.items()}
+        return {n: f"{self._prefix}/{n}/{_plain(version)}" for n, version in versions.items()}
 
     def ensure(self, revision: Revision) -> dict[str, str]:
         """Have the values in place. Raises SecretMissing."""
@@ -92,3 +95,8 @@ class Parameters:
                 )
             found |= {each["Name"] for each in answer["Parameters"] if "Name" in each}
         return found
+
+
+def _plain(version: str) -> str:
+    """A version as a parameter may be named: one that is kept elsewhere has a path in its name."""
+    return version if _NAMEABLE.fullmatch(version) else sha256(version.encode()).hexdigest()[:32]

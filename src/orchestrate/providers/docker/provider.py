@@ -52,9 +52,9 @@ class DockerProvider:
         self.containers = Containers(
             self.host, owner_of(home), f"{environment.app}/{environment.name}", self.slug
         )
-        self.images = Images(self.host, self.settings.credentials)
+        self.images = Images(self.host, self.settings.credentials, secrets)
         self.record = Record(self.directory, self.containers.all)
-        self.running = Running(self.containers, self.images, self.record)
+        self.running = Running(self.containers, self.images, self.record, secrets)
         self.fence = Fence(self.directory)
         self.front = Front(environment, home, self.running)
         self.edge = self.front.edge

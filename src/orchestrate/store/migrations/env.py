@@ -8,6 +8,7 @@ from orchestrate.store import (  # noqa: F401  each subject with tables of its o
     evidence,
     identity,
     people,
+    sealed,
     tokens,
 )
 from orchestrate.store.tables import Base
