@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -161,7 +162,9 @@ class WorldlyHands:
         scene = self._scene(order, step)
         memory = watched(memory, scene.clock())
         try:
-            return _say(look(step, scene, memory), memory)
+            found = look(step, scene, memory)
+            least = scene.provider.capabilities.ask_every_s
+            return _say(replace(found, again_s=max(found.again_s, least)), memory)
         except Exception as error:
             return _answer(_told(error))
 

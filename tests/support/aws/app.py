@@ -220,6 +220,7 @@ class Ecs:
             "task_definition": TEMPLATE,
             "replicas": 2,
             "ask_tasks": True,
+            "look_every": "50ms",
             "endpoint_url": self.front.url,
             **self.place,
             **self.config,

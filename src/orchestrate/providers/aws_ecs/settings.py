@@ -90,6 +90,8 @@ class Settings:
     """None: what the service wants now."""
     ask_tasks: bool = False
     """Ask each task's private address for its health, beside what AWS says of it."""
+    look_every_s: float = 3.0
+    """Least time between two looks at AWS, which throttles who asks too often."""
     kms_key: str | None = None
     credentials: Credentials = Credentials()
     endpoint: str | None = None
@@ -118,6 +120,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
         container=reader.take("container", _matching(_NAME, "a container's name"), None),
         replicas=reader.take("replicas", count(1, 5000), None),
         ask_tasks=reader.take("ask_tasks", _truth, False),
+        look_every_s=reader.take("look_every", duration, 3.0),
         kms_key=reader.take("kms_key", _text, None),
         credentials=Credentials(
             ambient=reader.take("credentials", _ambient, False),
