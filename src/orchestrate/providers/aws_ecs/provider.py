@@ -122,7 +122,9 @@ class AwsEcsProvider:
         view = self.view()
         refs: dict[str, Ref] = {}
         since: dict[str, datetime] = {}
-        for place, ref in zip(view.places, view.refs, strict=True):
+        # The slot that serves comes last: of two that hold one revision its counts are the ones.
+        for place in sorted(view.places, key=view.weight):
+            ref = self.definitions.ref(place.primary)
             deployment = place.deployment(place.primary)
             if ref and place.slot.target_group and deployment and "createdAt" in deployment:
                 refs[place.slot.target_group] = ref
