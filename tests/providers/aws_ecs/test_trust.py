@@ -103,7 +103,7 @@ class TestRestorable:
         )
         found = ecs.provider.restorable(revision)
         assert not found.ok
-        assert "is not in ECR any more" in found.lost[0]
+        assert "is not at its registry any more" in found.lost[0]
 
 
 class TestRole:

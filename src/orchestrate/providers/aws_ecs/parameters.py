@@ -28,7 +28,9 @@ class Parameters:
     def __init__(self, account: Account, environment: Environment, secrets: Secrets) -> None:
         self._account = account
         self._secrets = secrets
-        self._names = tuple(name for name in environment.secrets if name not in OURS)
+        login = settings_of(environment.config).registry
+        self._ours = OURS | ({login.username, login.password} if login else set())
+        self._names = tuple(name for name in environment.secrets if name not in self._ours)
         self._prefix = f"/orchestrate/{environment.app}/{environment.name}"
 
     @property
@@ -39,7 +41,7 @@ class Parameters:
     def names(self, revision: Revision) -> dict[str, str]:
         """Names of variables, and of the parameters with their values, for a revision. A secret
         without versions has one for each revision."""
-        pinned = {n: v for n, v in revision.secret_versions.items() if n not in OURS}
+        pinned = {n: v for n, v in revision.secret_versions.items() if n not in self._ours}
         versions = {**{name: f"r-{revision.key}" for name in self._names}, **pinned}
         return {name: f"{self._prefix}/{name}/{version}" for name, version in versions.items()}
 

@@ -86,7 +86,7 @@ def _image(provider: AwsEcsProvider) -> list[Finding]:
     if not there:
         text = f"no version of {pattern} is in its registry"
         return [Finding("image", False, text, "push one", "artifact_missing")]
-    return [Finding("image", True, f"{len(there)} versions in ECR, the last: {there[-1]}")]
+    return [Finding("image", True, f"{len(there)} versions at its registry, the last: {there[-1]}")]
 
 
 def _traffic(provider: AwsEcsProvider) -> list[Finding]:

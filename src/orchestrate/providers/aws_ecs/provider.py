@@ -70,7 +70,7 @@ class AwsEcsProvider:
         self.services = Services(self.account, self.settings)
         self.rollouts = Rollouts(self.account, self.settings)
         self.following = Following(self.definitions, self.rollouts)
-        self.images = Images(self.account)
+        self.images = Images(self.account, self.settings, secrets)
         self.metrics = Metrics(self.account)
         self.tagging = fence.Tagging(self.account)
         traffic = self.settings.traffic

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from orchestrate.core.environment import StrategyName
-from orchestrate.providers.settings import Reader, count, duration
+from orchestrate.providers.settings import Reader, count, duration, variable
 
 Way = Literal["rolling", "blue-green", "linear", "canary"]
 WAYS: Mapping[str, StrategyName] = {
@@ -71,6 +71,14 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class RegistryLogin:
+    """Names of the environment's secrets with a registry's user and password."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """What runs, where, and who changes it."""
 
@@ -95,6 +103,8 @@ class Settings:
     kms_key: str | None = None
     credentials: Credentials = Credentials()
     endpoint: str | None = None
+    registry: RegistryLogin | None = None
+    """For an image that is not in ECR: None asks as nobody."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -128,6 +138,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
             role=reader.take("role_arn", _matching(_ROLE, "the ARN of a role"), None),
             external_id=reader.take("external_id", _text, None),
         ),
+        registry=reader.take("registry", _registry, None),
         endpoint=reader.take("endpoint_url", _matching(_URL, "an http url"), None),
     )
     _agree(reader, found)
@@ -228,6 +239,12 @@ def _template(value: JsonValue) -> str | dict[str, JsonValue]:
     if isinstance(value, str) and value and not value.startswith("/") and ".." not in value:
         return value
     raise ValueError("it must be a file beside orchestrate.yaml, or a task definition itself")
+
+
+def _registry(value: JsonValue) -> RegistryLogin:
+    if isinstance(value, dict) and set(value) == {"username", "password"}:
+        return RegistryLogin(variable(value["username"]), variable(value["password"]))
+    raise ValueError("it must be {username: NAME, password: NAME}, names of secrets")
 
 
 def _ambient(value: JsonValue) -> bool:
