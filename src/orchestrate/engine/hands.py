@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -32,7 +31,7 @@ from orchestrate.engine import journal
 from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
-from orchestrate.engine.executors.look import Look, Scene, watched
+from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, exemption_of
 from orchestrate.engine.journal import Order
@@ -163,8 +162,7 @@ class WorldlyHands:
         memory = watched(memory, scene.clock())
         try:
             found = look(step, scene, memory)
-            least = scene.provider.capabilities.ask_every_s
-            return _say(replace(found, again_s=max(found.again_s, least)), memory)
+            return _say(paced(found, scene.provider.capabilities.ask_every_s), memory)
         except Exception as error:
             return _answer(_told(error))
 
