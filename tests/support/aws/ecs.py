@@ -28,6 +28,10 @@ class Ecs:
         self.services: dict[str, Service] = {}
         self.stale_reads = 0
         """How many readings after a change still show what was before it."""
+        self.unlisted = 0
+        """How many lists of deployments do not have the newest one yet."""
+        self.hold: Callable[[Service], bool] | None = None
+        """A service of which this is true is left as it is."""
         self.lock = threading.RLock()
         self._stale: dict[str, tuple[Answer, int]] = {}
         self._ended = threading.Event()
@@ -132,6 +136,9 @@ class Ecs:
             for r in service.rollouts
             if after is None or round(r.created.timestamp(), 3) >= float(after)
         ]
+        if self.unlisted:
+            self.unlisted -= 1
+            found = found[1:]
         return {"serviceDeployments": found[: asked.get("maxResults", 20)]}
 
     def describe_rollouts(self, asked: Answer) -> Answer:
@@ -201,6 +208,8 @@ class Ecs:
         while not self._ended.wait(0.02):
             with self.lock:
                 for service in list(self.services.values()):
+                    if self.hold is not None and self.hold(service):
+                        continue
                     try:
                         service.tick()
                     except (
