@@ -134,12 +134,19 @@ class Ecs:
         found = [
             r.brief()
             for r in service.rollouts
-            if after is None or round(r.created.timestamp(), 3) >= float(after)
+            if (after is None or round(r.created.timestamp(), 3) >= float(after))
+            and r.status in asked.get("status", [r.status])
         ]
-        if self.unlisted:
-            self.unlisted -= 1
+        late = self.unlisted > 0
+        if late:
             found = found[1:]
-        return {"serviceDeployments": found[: asked.get("maxResults", 20)]}
+        # Oldest first and two at a time: neither an order nor a page's size is promised.
+        found.reverse()
+        first = int(asked.get("nextToken", 0))
+        more = {"nextToken": str(first + 2)} if first + 2 < len(found) else {}
+        if late and not more:
+            self.unlisted -= 1
+        return {"serviceDeployments": found[first : first + 2], **more}
 
     def describe_rollouts(self, asked: Answer) -> Answer:
         found = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orchestrate.core.errors import ArtifactMissing
 from orchestrate.core.names import check_version, did_you_mean
@@ -19,11 +20,15 @@ from orchestrate.providers.aws_ecs.errors import Absent, told
 from orchestrate.providers.aws_ecs.settings import Settings
 from orchestrate.providers.aws_ecs.template import repository_of
 
+if TYPE_CHECKING:
+    from types_boto3_ecr.type_defs import ListImagesRequestTypeDef
+
 _ECR = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?"
     r"|on\.aws)/(?P<name>[a-z0-9._/-]+)"
 )
 MOST_TAGS = 1000
+"""In one answer, by ECR's own limit."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,23 @@ class Images:
         return found[0]["imageDigest"] if found else None
 
     def _ecr_tags(self, place: Repository) -> list[str]:
+        asked: ListImagesRequestTypeDef = {
+            "registryId": place.account,
+            "repositoryName": place.name,
+            "filter": {"tagStatus": "TAGGED"},
+            "maxResults": MOST_TAGS,
+        }
+        found: list[str] = []
         try:
-            with told(f"{place.name} was not listed"):
-                found = self._account.ecr(place.region).list_images(
-                    registryId=place.account,
-                    repositoryName=place.name,
-                    filter={"tagStatus": "TAGGED"},
-                    maxResults=MOST_TAGS,
-                )["imageIds"]
+            while True:
+                with told(f"{place.name} was not listed"):
+                    answer = self._account.ecr(place.region).list_images(**asked)
+                found += [each["imageTag"] for each in answer["imageIds"] if "imageTag" in each]
+                if "nextToken" not in answer:
+                    return found
+                asked["nextToken"] = answer["nextToken"]
         except Absent:
             return []
-        return [each["imageTag"] for each in found if "imageTag" in each]
 
     def _registry(self, repository: str) -> Registry:
         login = None

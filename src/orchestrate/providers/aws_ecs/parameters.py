@@ -6,6 +6,7 @@ revision that is restored gets the value it had. No value ever is in a task defi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestrate.core.environment import Environment
@@ -16,7 +17,10 @@ from orchestrate.providers.aws_ecs.errors import Exists, told
 from orchestrate.providers.aws_ecs.settings import settings_of
 
 if TYPE_CHECKING:
-    from types_boto3_ssm.type_defs import PutParameterRequestTypeDef
+    from types_boto3_ssm.type_defs import (
+        DescribeParametersRequestTypeDef,
+        PutParameterRequestTypeDef,
+    )
 
 AT_ONCE = 40
 """Names in one question, by SSM's own limit of 50 values of a filter."""
@@ -81,16 +85,19 @@ class Parameters:
     def _there(self, names: list[str]) -> set[str]:
         found: set[str] = set()
         for first in range(0, len(names), AT_ONCE):
-            with told("the parameters were not looked for"):
-                answer = self._account.ssm.describe_parameters(
-                    ParameterFilters=[
-                        {
-                            "Key": "Name",
-                            "Option": "Equals",
-                            "Values": names[first : first + AT_ONCE],
-                        }
-                    ],
-                    MaxResults=AT_ONCE + 10,
-                )
-            found |= {each["Name"] for each in answer["Parameters"] if "Name" in each}
+            found |= set(self._listed(names[first : first + AT_ONCE]))
         return found
+
+    def _listed(self, names: list[str]) -> Iterator[str]:
+        """Those of `names` that are there. A page may be empty and not be the last."""
+        asked: DescribeParametersRequestTypeDef = {
+            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names}],
+            "MaxResults": AT_ONCE,
+        }
+        while True:
+            with told("the parameters were not looked for"):
+                answer = self._account.ssm.describe_parameters(**asked)
+            yield from (each["Name"] for each in answer["Parameters"] if "Name" in each)
+            if "NextToken" not in answer:
+                return
+            asked["NextToken"] = answer["NextToken"]
