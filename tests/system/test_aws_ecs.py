@@ -75,7 +75,7 @@ def slots(tmp_path: Path) -> Iterator[Shop]:
     """Two services behind weights."""
     ecs = Ecs(tmp_path / "home", tmp_path)
     try:
-        with world(**KEYS) as made:
+        with world(**KEYS, ORCHESTRATE_ALLOW_OUTBOUND=ecs.front.allowed) as made:
             analyse = {"window": "1s", "min_requests": 0}
             yield shop_of(ecs, made, {"type": "canary", "steps": [50, 100], "analyse": analyse})
     finally:
@@ -87,7 +87,7 @@ def single(tmp_path: Path) -> Iterator[Shop]:
     """One service, which ECS rolls."""
     one = One(tmp_path / "home", tmp_path)
     try:
-        with world(**KEYS) as made:
+        with world(**KEYS, ORCHESTRATE_ALLOW_OUTBOUND=one.front.allowed) as made:
             yield shop_of(one, made, "rolling")
     finally:
         one.end()

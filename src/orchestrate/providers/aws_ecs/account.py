@@ -22,6 +22,7 @@ from orchestrate.core.protocols import Secrets
 from orchestrate.core.secret import Secret
 from orchestrate.providers.aws_ecs.errors import told
 from orchestrate.providers.aws_ecs.settings import Settings
+from orchestrate.providers.outbound import Outbound
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -191,6 +192,8 @@ class Sessions:
 
 
 def _opened(settings: Settings, keys: Keys | None, region: str) -> Sessions:
+    if settings.endpoint is not None:
+        Outbound().judge(settings.endpoint)
     quiet = not settings.credentials.ambient
     options: dict[str, object] = {
         "region_name": region,

@@ -14,11 +14,12 @@ from orchestrate.core.errors import ArtifactMissing
 from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.protocols import Secrets
 from orchestrate.core.revision import Artifact
-from orchestrate.providers.artifacts.registry import Login, Registry, name_of
+from orchestrate.providers.artifacts.registry import Login, Registry
 from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.errors import Absent, told
 from orchestrate.providers.aws_ecs.settings import Settings
 from orchestrate.providers.aws_ecs.template import repository_of
+from orchestrate.providers.outbound import Outbound
 
 if TYPE_CHECKING:
     from types_boto3_ecr.type_defs import ListImagesRequestTypeDef
@@ -62,15 +63,15 @@ class Images:
             return None
         return f"{repository}@{artifact.digest[:19]} is not at its registry any more"
 
+    def listed(self, pattern: str) -> bool:
+        """Whether its registry says what versions it has."""
+        return _ecr(repository_of(pattern)) is not None
+
     def versions(self, pattern: str) -> list[str]:
-        """Versions of `pattern` that have a tag, oldest first."""
-        repository = repository_of(pattern)
-        place = _ecr(repository)
-        tags = (
-            self._ecr_tags(place)
-            if place
-            else self._registry(repository).tags(name_of(repository).repository)
-        )
+        """Versions of `pattern` that have a tag, oldest first. Another registry than ECR is not
+        asked for all it has: none."""
+        place = _ecr(repository_of(pattern))
+        tags = self._ecr_tags(place) if place else []
         before, _, after = _tag(pattern).partition("{version}")
         fits = re.compile(f"{re.escape(before)}(.+){re.escape(after)}")
         return sorted({m[1] for tag in tags if (m := fits.fullmatch(tag))}, key=_by_number)
@@ -79,19 +80,19 @@ class Images:
         """The digest of a tag or of a digest; None when there is no such image."""
         place = _ecr(repository)
         if place is None:
-            mark = "@" if reference.startswith("sha256:") else ":"
-            return self._registry(repository).digest(name_of(f"{repository}{mark}{reference}"))
+            found = self._registry(repository).manifest(reference)
+            return found.digest if found else None
         kind = "imageDigest" if reference.startswith("sha256:") else "imageTag"
         try:
             with told(f"{place.name} was not looked for"):
-                found = self._account.ecr(place.region).describe_images(
+                seen = self._account.ecr(place.region).describe_images(
                     registryId=place.account,
                     repositoryName=place.name,
                     imageIds=[{kind: reference}],  # type: ignore[misc]  # one of two
                 )["imageDetails"]
         except Absent:
             return None
-        return found[0]["imageDigest"] if found else None
+        return seen[0]["imageDigest"] if seen else None
 
     def _ecr_tags(self, place: Repository) -> list[str]:
         asked: ListImagesRequestTypeDef = {
@@ -115,10 +116,9 @@ class Images:
     def _registry(self, repository: str) -> Registry:
         login = None
         if self._login is not None:
-            login = Login(
-                self._secrets.get(self._login.username), self._secrets.get(self._login.password)
-            )
-        return Registry(name_of(repository).host, login)
+            user = self._secrets.get(self._login.username).reveal()
+            login = Login(user, self._secrets.get(self._login.password))
+        return Registry(repository, Outbound(), login)
 
     def _missing(self, pattern: str, version: str, reference: str) -> ArtifactMissing:
         there = self.versions(pattern)
@@ -128,7 +128,7 @@ class Images:
             f"there is no image for version {version}",
             why=[
                 f"{reference} is not at its registry",
-                f"it has: {known}" if there else "it has no version of it",
+                *([f"it has: {known}"] if there else []),
             ],
             fix=[f"did you mean {near[0]}?"] if near else ["push it, or choose another"],
         )

@@ -82,6 +82,8 @@ def _named(where: object) -> str:
 
 def _image(provider: AwsEcsProvider) -> list[Finding]:
     pattern = provider.pattern()
+    if not provider.images.listed(pattern):
+        return [Finding("image", True, f"its registry is asked for {pattern}")]
     there = provider.images.versions(pattern)
     if not there:
         text = f"no version of {pattern} is in its registry"
