@@ -12,9 +12,10 @@ from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, EnvironmentType, Strategy, StrategyName
 from orchestrate.core.errors import StrategyUnsupported
 from orchestrate.core.plan import Plan, keeps, make_plan, retire_plan, step_keys
-from orchestrate.core.protocols import Capabilities, LiveState, Replica, RunningRevision
+from orchestrate.core.protocols import Capabilities, LiveState, Native, Replica, RunningRevision
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
-from orchestrate.core.steps import Share, Stop
+from orchestrate.core.steps import Roll, Share, Stop
+from orchestrate.core.words import step_title
 
 pytestmark = pytest.mark.unit
 
@@ -171,3 +172,36 @@ def test_retiring_stops_what_was_kept_and_leaves_the_live_revision_alone() -> No
     assert all(not step.undo for step in found.steps)
     assert keeps(found) == 0
     assert found.from_digest == found.to_digest == revision("1.1.0").digest
+
+
+class TestNative:
+    """A strategy that the platform carries out whole."""
+
+    ITSELF = Capabilities(
+        strategies=frozenset({StrategyName.CANARY}),
+        native={StrategyName.CANARY: Native("by the platform: 5% for 10m, then all", 600)},
+        missing={StrategyName.BLUE_GREEN: "give it two slots"},
+    )
+
+    @pytest.mark.parametrize("kind", [Kind.DEPLOY, Kind.ROLLBACK])
+    def test_is_one_step_there_and_back(self, kind: Kind) -> None:
+        found = plan(kind=kind, capabilities=self.ITSELF)
+        assert step_keys(found.steps) == ("roll", "verify-100")
+        roll = found.steps[0]
+        assert isinstance(roll, Roll)
+        assert [undo.kind for undo in roll.undo] == ["roll"]
+        assert roll.within_s == 2 * environment().health.start_timeout_s + 600
+
+    def test_says_in_the_plan_what_it_does(self) -> None:
+        roll = plan(capabilities=self.ITSELF).steps[0]
+        title = step_title(roll.model_dump(mode="json"))
+        assert title == "roll to 1.1.0, 2 replicas, by the platform: 5% for 10m, then all"
+
+    def test_leaves_what_another_would_need_to_the_refusal(self) -> None:
+        with pytest.raises(StrategyUnsupported) as raised:
+            plan(StrategyName.BLUE_GREEN, capabilities=self.ITSELF)
+        assert raised.value.fix[-1] == "give it two slots"
+
+    def test_changes_no_digest_where_there_is_none(self) -> None:
+        assert "how" not in plan(StrategyName.ROLLING, capabilities=EVERYTHING).text
+        assert "template" not in revision("1.0.0").model_dump(mode="json")["artifact"]

@@ -42,6 +42,8 @@ class Capabilities:
     """Strategies that are its own, the way back too: nothing can be started beside what runs."""
     missing: Mapping[StrategyName, str] = field(default_factory=dict)
     """What the config would need for a strategy that it cannot do as it is."""
+    ask_every_s: float = 0.0
+    """Least time between two looks at a platform that does not like to be asked often."""
     stops_within_s: float = 300.0
     """Longest time a replica may take to end, its last requests included."""
     counts_requests: bool = False

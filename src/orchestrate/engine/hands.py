@@ -32,7 +32,7 @@ from orchestrate.engine.approving import Approving
 from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
-from orchestrate.engine.executors.look import Look, Scene, watched
+from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
 from orchestrate.engine.journal import Order
@@ -179,7 +179,8 @@ class WorldlyHands:
         scene = self._scene(order, step)
         memory = watched(memory, scene.clock())
         try:
-            return _say(look(step, scene, memory), memory)
+            found = look(step, scene, memory)
+            return _say(paced(found, scene.provider.capabilities.ask_every_s), memory)
         except Exception as error:
             return _answer(_told(error))
 

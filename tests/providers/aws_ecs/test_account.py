@@ -8,7 +8,12 @@ import pytest
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType
-from orchestrate.core.errors import ProviderConfigInvalid, ProviderUnavailable, SecretMissing
+from orchestrate.core.errors import (
+    OutboundRefused,
+    ProviderConfigInvalid,
+    ProviderUnavailable,
+    SecretMissing,
+)
 from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.settings import settings_of
 from tests.support.secrets import GivenSecrets
@@ -109,6 +114,12 @@ def test_a_profile_that_is_not_there_is_told() -> None:
 def test_an_endpoint_of_the_services_variables_is_not_followed() -> None:
     found = account({"AWS_ACCESS_KEY": "A:k"})
     assert found.ecs.meta.endpoint_url == "https://ecs.eu-west-1.amazonaws.com"
+
+
+def test_an_endpoint_of_config_is_judged_like_every_address_that_a_config_names() -> None:
+    with pytest.raises(OutboundRefused):
+        account({"AWS_ACCESS_KEY": "A:k"}, endpoint_url="http://169.254.169.254").ecs  # noqa: B018
+    assert account({"AWS_ACCESS_KEY": "A:k"}, endpoint_url="https://93.184.215.14").ecs
 
 
 def test_the_region_is_the_environments() -> None:

@@ -10,6 +10,7 @@ from orchestrate.core.errors import EdgeFailed, StepFailed, Unhealthy
 from orchestrate.core.protocols import Progress
 from orchestrate.core.revision import Revision
 from tests.support.aws.app import One
+from tests.support.aws.rollout import BACK
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -109,12 +110,15 @@ class TestCircuitBreaker:
     def test_leads_back_by_itself_and_is_not_asked_twice(self, one: One) -> None:
         good = one.roll(one.pinned("1.0.0"))
         one.rolled(good)
+        one.front.ecs.hold = lambda service: service.rollouts[0].status in BACK
         failure(one, one.roll(one.pinned("1.2.0")))
         updates = one.front.calls["UpdateService"]
         one.roll(good)
-        said = one.rolled(good)
-        if one.service.rollouts[0].status == "ROLLBACK_SUCCESSFUL" and "went back" in said.text:
-            assert one.front.calls["UpdateService"] == updates
+        assert "ECS goes back to 1.0.0" in one.provider.progress(good, 2, 0.0, {}).text
+        one.front.ecs.hold = None
+        assert "ECS went back to 1.0.0" in one.rolled(good).text
+        assert one.front.calls["UpdateService"] == updates
+        assert one.front.calls["StopServiceDeployment"] == 0
         assert one.served() == {"1.0.0"}
         assert one.provider.observe().percent(good.key) == 100
 
@@ -128,9 +132,18 @@ class TestCircuitBreaker:
     def test_an_image_that_cannot_be_pulled_is_named(self, one: One) -> None:
         one.rolled(one.roll(one.pinned("1.0.0")))
         revision = one.pinned("1.1.0")
+        program = one.front.images[revision.artifact.digest]
         one.front.images.pop(revision.artifact.digest)
         error = failure(one, one.roll(revision))
         assert any("CannotPullContainerError" in why for why in error.why)
+        # The same revision again is judged by its new deployment, not by the one that failed.
+        eventually(lambda: one.service.rollout is None)
+        one.front.images[revision.artifact.digest] = program
+        one.roll(revision)
+        one.front.ecs.unlisted = 2
+        assert not one.provider.progress(revision, 2, 0.0, {}).done
+        one.rolled(revision)
+        assert one.served() == {"1.1.0"}
 
     def test_an_alarm_is_named(self, one: One) -> None:
         one.config = {"deployment": {"strategy": "canary", "alarms": ["shop-errors"]}}

@@ -103,7 +103,7 @@ class TestRestorable:
         )
         found = ecs.provider.restorable(revision)
         assert not found.ok
-        assert "is not in ECR any more" in found.lost[0]
+        assert "is not at its registry any more" in found.lost[0]
 
 
 class TestRole:
@@ -159,13 +159,18 @@ class TestRefusals:
 
     def test_a_target_group_that_nobody_uses_is_found_before_ecs_refuses_it(self, ecs: Ecs) -> None:
         elb = ecs.front.client("elbv2")
-        listener = ecs.account.rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
-        for rule in elb.describe_rules(ListenerArn=listener)["Rules"]:
-            if rule["RuleArn"] != ecs.account.rule and not rule["IsDefault"]:
-                elb.delete_rule(RuleArn=rule["RuleArn"])
-        bad = [f for f in ecs.provider.probe() if not f.ok]
-        assert [f.name for f in bad] == ["traffic"]
-        assert "no load balancer uses" in bad[0].text
+        (group,) = elb.describe_target_groups(TargetGroupArns=[ecs.account.groups[1]])[
+            "TargetGroups"
+        ]
+        (loose,) = elb.create_target_group(
+            Name="loose", Protocol="HTTP", Port=8080, VpcId=group["VpcId"], TargetType="ip"
+        )["TargetGroups"]
+        slots = ecs.traffic["slots"]  # type: ignore[index,call-overload]
+        slots[1]["target_group"] = loose["TargetGroupArn"]
+        ecs.config = {"traffic": {"rule": ecs.account.rule, "slots": slots}}
+        said = [f.text for f in ecs.another().probe() if not f.ok]
+        assert any(text.startswith("no load balancer uses") for text in said)
+        assert any("does not register its tasks" in text for text in said)
 
 
 class TestFence:

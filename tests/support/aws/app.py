@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType, HealthGate
@@ -187,6 +188,8 @@ class Ecs:
     }
 
     def __post_init__(self) -> None:
+        self.surroundings = pytest.MonkeyPatch()
+        self.surroundings.setenv("ORCHESTRATE_ALLOW_OUTBOUND", self.front.allowed)
         self.account = Account(self.front)
         self.make_services()
         self.provider = self.another()
@@ -220,6 +223,7 @@ class Ecs:
             "task_definition": TEMPLATE,
             "replicas": 2,
             "ask_tasks": True,
+            "look_every": "50ms",
             "endpoint_url": self.front.url,
             **self.place,
             **self.config,
@@ -300,6 +304,7 @@ class Ecs:
             yield broken
 
     def end(self) -> None:
+        self.surroundings.undo()
         self.front.close()
 
 

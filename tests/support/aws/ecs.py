@@ -28,6 +28,10 @@ class Ecs:
         self.services: dict[str, Service] = {}
         self.stale_reads = 0
         """How many readings after a change still show what was before it."""
+        self.unlisted = 0
+        """How many lists of deployments do not have the newest one yet."""
+        self.hold: Callable[[Service], bool] | None = None
+        """A service of which this is true is left as it is."""
         self.lock = threading.RLock()
         self._stale: dict[str, tuple[Answer, int]] = {}
         self._ended = threading.Event()
@@ -130,9 +134,19 @@ class Ecs:
         found = [
             r.brief()
             for r in service.rollouts
-            if after is None or round(r.created.timestamp(), 3) >= float(after)
+            if (after is None or round(r.created.timestamp(), 3) >= float(after))
+            and r.status in asked.get("status", [r.status])
         ]
-        return {"serviceDeployments": found[: asked.get("maxResults", 20)]}
+        late = self.unlisted > 0
+        if late:
+            found = found[1:]
+        # Oldest first and two at a time: neither an order nor a page's size is promised.
+        found.reverse()
+        first = int(asked.get("nextToken", 0))
+        more = {"nextToken": str(first + 2)} if first + 2 < len(found) else {}
+        if late and not more:
+            self.unlisted -= 1
+        return {"serviceDeployments": found[first : first + 2], **more}
 
     def describe_rollouts(self, asked: Answer) -> Answer:
         found = [
@@ -201,6 +215,8 @@ class Ecs:
         while not self._ended.wait(0.02):
             with self.lock:
                 for service in list(self.services.values()):
+                    if self.hold is not None and self.hold(service):
+                        continue
                     try:
                         service.tick()
                     except (

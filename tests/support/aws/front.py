@@ -86,6 +86,11 @@ class Front:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
+    @property
+    def allowed(self) -> str:
+        """What whoever starts the service must list for it."""
+        return self.url.removeprefix("http://")
+
     def close(self) -> None:
         self._server.shutdown()
         self._thread.join()

@@ -4,7 +4,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
@@ -62,6 +62,11 @@ def watched(memory: Memory, now: float) -> dict[str, JsonValue]:
     longest = 2 * float(again) + SLACK_S if isinstance(again, int | float) else SLACK_S
     so_far = float(before) if isinstance(before, int | float) else 0.0
     return {**memory, "watched": so_far + min(gap, longest), "last": now}
+
+
+def paced(look: Look, least_s: float) -> Look:
+    """The same, with the next look no sooner than the platform likes to be asked."""
+    return replace(look, again_s=max(look.again_s, least_s))
 
 
 def elapsed(memory: Memory) -> float:

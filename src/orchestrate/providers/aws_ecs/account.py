@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrate.core.environment import Environment
@@ -23,6 +22,7 @@ from orchestrate.core.protocols import Secrets
 from orchestrate.core.secret import Secret
 from orchestrate.providers.aws_ecs.errors import told
 from orchestrate.providers.aws_ecs.settings import Settings
+from orchestrate.providers.outbound import Outbound
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -74,6 +74,7 @@ class Account:
         self._secrets = secrets
         self._named = frozenset(environment.secrets)
         self._variables = environment.variables
+        self._opened: Sessions | None = None
 
     @property
     def ecs(self) -> ECSClient:
@@ -125,8 +126,14 @@ class Account:
             )
         return found
 
-    @cached_property
+    @property
     def _found(self) -> Sessions:
+        """The session in force; a role's is renewed before it ends."""
+        if self._opened is None or self._opened.ends_at - time.time() < RENEW_S:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> Sessions:
         keys = self._keys()
         mark = keys.mark if keys else None
         settings = self._settings
@@ -185,6 +192,8 @@ class Sessions:
 
 
 def _opened(settings: Settings, keys: Keys | None, region: str) -> Sessions:
+    if settings.endpoint is not None:
+        Outbound().judge(settings.endpoint)
     quiet = not settings.credentials.ambient
     options: dict[str, object] = {
         "region_name": region,

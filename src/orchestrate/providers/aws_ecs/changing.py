@@ -27,9 +27,10 @@ def slot_for(
 ) -> Place:
     """Where a revision is or can be started: its own slot, else one without traffic, an empty one
     before one that is kept. Raises Refused when both have traffic."""
-    for place, other in zip(places, refs, strict=True):
-        if other is not None and other.key == ref.key:
-            return place
+    both = zip(places, refs, strict=True)
+    mine = [place for place, other in both if other is not None and other.key == ref.key]
+    if mine:
+        return max(mine, key=lambda place: place.service["desiredCount"])
     free = [p for p in places if not percent.get(p.slot.target_group or "")]
     if not free:
         raise Refused(

@@ -19,6 +19,7 @@ def capabilities_of(settings: Settings) -> Capabilities:
             native_rolling=True,
             counts_requests=True,
             stops_within_s=STOPS_WITHIN_S,
+            ask_every_s=settings.look_every_s,
         )
     deploying = settings.deploying
     ours = WAYS[deploying.way]
@@ -28,6 +29,7 @@ def capabilities_of(settings: Settings) -> Capabilities:
         native={ours: Native(how(deploying), takes_s(deploying))},
         missing=missing,
         stops_within_s=STOPS_WITHIN_S,
+        ask_every_s=settings.look_every_s,
     )
 
 

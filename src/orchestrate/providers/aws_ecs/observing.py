@@ -41,11 +41,15 @@ class View:
         return marks_in([*(place_tags(place) for place in self.places), self.rule_tags])
 
     def place_of(self, key: str) -> Place | None:
-        """The slot that is to run a revision."""
-        for place, ref in zip(self.places, self.refs, strict=True):
-            if ref is not None and ref.key == key:
-                return place
-        return None
+        """The slot that is to run a revision; of two the one with traffic, or with more tasks."""
+        both = zip(self.places, self.refs, strict=True)
+        mine = [place for place, ref in both if ref is not None and ref.key == key]
+        return max(mine, key=self.weight, default=None)
+
+    def weight(self, place: Place) -> tuple[int, int]:
+        """What a slot counts: its traffic, then its tasks."""
+        percent = self.percent.get(place.slot.target_group or "", 0)
+        return percent, place.service["desiredCount"]
 
     def state(self, address: str | None) -> LiveState:
         return LiveState(
@@ -80,7 +84,8 @@ class View:
 
     def _running(self) -> list[RunningRevision]:
         found = []
-        for place in self.places:
+        # Of two slots that hold one revision, the one that serves stands for it.
+        for place in sorted(self.places, key=self.weight, reverse=True):
             for arn in place.definitions():
                 ref = self.definitions.ref(arn)
                 replicas = place.replicas(arn, self._port(arn))

@@ -7,6 +7,7 @@ revision that is restored gets the value it had. No value ever is in a task defi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,10 @@ from orchestrate.providers.aws_ecs.errors import Exists, told
 from orchestrate.providers.aws_ecs.settings import settings_of
 
 if TYPE_CHECKING:
-    from types_boto3_ssm.type_defs import PutParameterRequestTypeDef
+    from types_boto3_ssm.type_defs import (
+        DescribeParametersRequestTypeDef,
+        PutParameterRequestTypeDef,
+    )
 
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 AT_ONCE = 40
@@ -31,7 +35,9 @@ class Parameters:
     def __init__(self, account: Account, environment: Environment, secrets: Secrets) -> None:
         self._account = account
         self._secrets = secrets
-        self._names = tuple(name for name in environment.secrets if name not in OURS)
+        login = settings_of(environment.config).registry
+        self._ours = OURS | ({login.username, login.password} if login else set())
+        self._names = tuple(name for name in environment.secrets if name not in self._ours)
         self._prefix = f"/orchestrate/{environment.app}/{environment.name}"
 
     @property
@@ -42,7 +48,7 @@ class Parameters:
     def names(self, revision: Revision) -> dict[str, str]:
         """Names of variables, and of the parameters with their values, for a revision. A secret
         without versions has one for each revision."""
-        pinned = {n: v for n, v in revision.secret_versions.items() if n not in OURS}
+        pinned = {n: v for n, v in revision.secret_versions.items() if n not in self._ours}
         versions = {**{name: f"r-{revision.key}" for name in self._names}, **pinned}
         return {n: f"{self._prefix}/{n}/{_plain(version)}" for n, version in versions.items()}
 
@@ -82,19 +88,22 @@ class Parameters:
     def _there(self, names: list[str]) -> set[str]:
         found: set[str] = set()
         for first in range(0, len(names), AT_ONCE):
-            with told("the parameters were not looked for"):
-                answer = self._account.ssm.describe_parameters(
-                    ParameterFilters=[
-                        {
-                            "Key": "Name",
-                            "Option": "Equals",
-                            "Values": names[first : first + AT_ONCE],
-                        }
-                    ],
-                    MaxResults=AT_ONCE + 10,
-                )
-            found |= {each["Name"] for each in answer["Parameters"] if "Name" in each}
+            found |= set(self._listed(names[first : first + AT_ONCE]))
         return found
+
+    def _listed(self, names: list[str]) -> Iterator[str]:
+        """Those of `names` that are there. A page may be empty and not be the last."""
+        asked: DescribeParametersRequestTypeDef = {
+            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names}],
+            "MaxResults": AT_ONCE,
+        }
+        while True:
+            with told("the parameters were not looked for"):
+                answer = self._account.ssm.describe_parameters(**asked)
+            yield from (each["Name"] for each in answer["Parameters"] if "Name" in each)
+            if "NextToken" not in answer:
+                return
+            asked["NextToken"] = answer["NextToken"]
 
 
 def _plain(version: str) -> str:

@@ -82,11 +82,13 @@ def _named(where: object) -> str:
 
 def _image(provider: AwsEcsProvider) -> list[Finding]:
     pattern = provider.pattern()
+    if not provider.images.listed(pattern):
+        return [Finding("image", True, f"its registry is asked for {pattern}")]
     there = provider.images.versions(pattern)
     if not there:
         text = f"no version of {pattern} is in its registry"
         return [Finding("image", False, text, "push one", "artifact_missing")]
-    return [Finding("image", True, f"{len(there)} versions in ECR, the last: {there[-1]}")]
+    return [Finding("image", True, f"{len(there)} versions at its registry, the last: {there[-1]}")]
 
 
 def _traffic(provider: AwsEcsProvider) -> list[Finding]:

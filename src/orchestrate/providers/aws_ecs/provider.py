@@ -16,7 +16,7 @@ from datetime import datetime
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import EdgeFailed, StepFailed, Unhealthy
+from orchestrate.core.errors import EdgeFailed, OrchestrateError, StepFailed
 from orchestrate.core.protocols import (
     Finding,
     LiveState,
@@ -29,16 +29,18 @@ from orchestrate.core.protocols import (
 )
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.steps import Share
+from orchestrate.core.untrusted import clean
 from orchestrate.providers.aws_ecs import changing, fence, probe
 from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.definitions import Definitions
+from orchestrate.providers.aws_ecs.following import FOR, SINCE, Following, since_of
 from orchestrate.providers.aws_ecs.images import Images
 from orchestrate.providers.aws_ecs.logs import Logs, stream_of
 from orchestrate.providers.aws_ecs.metrics import Metrics
 from orchestrate.providers.aws_ecs.native import capabilities_of
 from orchestrate.providers.aws_ecs.observing import FALLBACK, View, place_tags, tags_of
 from orchestrate.providers.aws_ecs.parameters import Parameters
-from orchestrate.providers.aws_ecs.rollouts import AGAIN_S, Rollouts, judge
+from orchestrate.providers.aws_ecs.rollouts import Rollouts
 from orchestrate.providers.aws_ecs.seen import Place
 from orchestrate.providers.aws_ecs.services import Services
 from orchestrate.providers.aws_ecs.settings import Deploying, settings_of
@@ -47,12 +49,9 @@ from orchestrate.providers.aws_ecs.template import template_of as template_in
 from orchestrate.providers.aws_ecs.traffic import Rule, refuse_unhealthy
 from orchestrate.providers.processes.fence import Fence
 
-SINCE = f"{fence.PREFIX}since"
-"""Tag: when the newest deployment before our write began. Ours is later."""
 FOUND = f"{fence.PREFIX}found"
 """Tag: the task definition that a service ran before the first revision of ours."""
-MISMATCH_S = 30.0
-"""How long a service may show another task definition than its deployment ended with."""
+LINES_SHOWN = 10
 
 
 class AwsEcsProvider:
@@ -70,7 +69,8 @@ class AwsEcsProvider:
         self.definitions = Definitions(self.account, environment, self.parameters)
         self.services = Services(self.account, self.settings)
         self.rollouts = Rollouts(self.account, self.settings)
-        self.images = Images(self.account)
+        self.following = Following(self.definitions, self.rollouts)
+        self.images = Images(self.account, self.settings, secrets)
         self.metrics = Metrics(self.account)
         self.tagging = fence.Tagging(self.account)
         traffic = self.settings.traffic
@@ -122,7 +122,9 @@ class AwsEcsProvider:
         view = self.view()
         refs: dict[str, Ref] = {}
         since: dict[str, datetime] = {}
-        for place, ref in zip(view.places, view.refs, strict=True):
+        # The slot that serves comes last: of two that hold one revision its counts are the ones.
+        for place in sorted(view.places, key=view.weight):
+            ref = self.definitions.ref(place.primary)
             deployment = place.deployment(place.primary)
             if ref and place.slot.target_group and deployment and "createdAt" in deployment:
                 refs[place.slot.target_group] = ref
@@ -139,7 +141,7 @@ class AwsEcsProvider:
         busy = changing.with_traffic(view.places, view.percent)
         limits = self.services.autoscaled()
         desired = changing.desired_beside(place, same, replicas, busy, limits)
-        with self._passed(write, place, self._since(place)):
+        with self._passed(write, place, self._asked(place, revision)):
             configuration = changing.configured(place, Deploying(), rollback=False)
             anew = changing.given_up(place, definition)
             self.services.update(place.slot.service, definition, desired, anew, configuration)
@@ -148,16 +150,15 @@ class AwsEcsProvider:
         """Have ECS replace what runs, by its own strategy."""
         view = self.view()
         again = fence.check(write, view.marks)
-        place = (
-            view.place_of(revision.key)
-            or changing.with_traffic(view.places, view.percent)
-            or changing.slot_for(revision.ref, view.places, view.refs, view.percent)
+        place = changing.with_traffic(view.places, view.percent) or changing.slot_for(
+            revision.ref, view.places, view.refs, view.percent
         )
         definition = self.definitions.ensure(revision, place.primary)
-        if self._under_way(place, definition, again, write):
+        if self._under_way(place, definition, again, write, revision):
             return
         desired = changing.desired_in_place(place, replicas, self.services.autoscaled())
-        with self._passed(write, place, {**self._since(place), **self._found(place, view)}):
+        tags = {**self._asked(place, revision), **self._found(place, view)}
+        with self._passed(write, place, tags):
             configuration = changing.configured(place, self.settings.deploying, rollback=True)
             anew = changing.given_up(place, definition)
             self.services.update(place.slot.service, definition, desired, anew, configuration)
@@ -172,25 +173,13 @@ class AwsEcsProvider:
         watched_s: float,
         memory: Mapping[str, JsonValue],
     ) -> Progress:
-        """How ECS stands with the deployment of a revision that was asked for."""
-        definition = self.definitions.find(revision.key)
-        if definition is None:
-            return Progress(False, "its task definition is not registered yet")
+        """How ECS stands with a revision that it was asked for, with its log where it fails."""
         places = self.services.places()
-        for place in places:
-            found = self.rollouts.ours(place.slot.service, definition, _time(place, SINCE))
-            if found is None:
-                continue
-            target = found.get("targetServiceRevision", {}).get("arn")
-            towards = self.rollouts.definition(target) == definition
-            said = judge(found, revision.version, place.reasons(definition), towards)
-            if not said.done:
-                return said
-            return self._as_it_ended(place, definition, revision, said, watched_s, memory)
-        at = next((p for p in places if p.primary == definition), None)
-        if at is None:
-            return Progress(False, "ECS does not show the change yet")
-        return _settled(at, definition, revision, replicas)
+        try:
+            return self.following.progress(places, revision, replicas, watched_s, memory)
+        except StepFailed as error:
+            error.why = (*error.why, *self._last_lines(revision.ref))
+            raise
 
     def scale(self, revision: Ref, replicas: int, write: Write) -> None:
         view = self.view()
@@ -278,9 +267,10 @@ class AwsEcsProvider:
             found[self.rule.arn] = self.tagging.of_rule(self.rule.arn)
         return found
 
-    def _since(self, place: Place) -> dict[str, str]:
+    def _asked(self, place: Place, revision: Revision) -> dict[str, str]:
+        """By which our own deployment is found again."""
         newest = self.rollouts.newest_at(place.slot.service)
-        return {SINCE: newest.isoformat()} if newest else {}
+        return {FOR: revision.key, **({SINCE: newest.isoformat()} if newest else {})}
 
     def _found(self, place: Place, view: View) -> dict[str, str]:
         """What was there before the first revision of ours, to be put back should that fail."""
@@ -289,40 +279,26 @@ class AwsEcsProvider:
             return {FOUND: place.primary}
         return {FOUND: "-"} if FOUND in place_tags(place) else {}
 
-    def _under_way(self, place: Place, definition: str, again: bool, write: Write) -> bool:
+    def _under_way(
+        self, place: Place, definition: str, again: bool, write: Write, revision: Revision
+    ) -> bool:
         """Whether ECS is on its way to a task definition already, and need not be asked; where it
         is on its way from it, it is told to go back."""
         going = self.rollouts.under_way(place.slot.service)
         if going is not None and self.rollouts.leads_back(going, definition):
-            with self._passed(write, place, {}):
+            with self._passed(write, place, {FOR: revision.key}):
                 self.rollouts.take_back(going)
             return True
-        since = _time(place, SINCE)
+        since = since_of(place)
         return again and self.rollouts.ours(place.slot.service, definition, since) is not None
 
-    def _as_it_ended(
-        self,
-        place: Place,
-        definition: str,
-        revision: Revision,
-        said: Progress,
-        watched_s: float,
-        memory: Mapping[str, JsonValue],
-    ) -> Progress:
-        """A deployment that succeeded counts once the service shows what it ended with."""
-        if place.primary == definition:
-            return said
-        since = memory.get("other_since")
-        since = float(since) if isinstance(since, int | float) else watched_s
-        if watched_s - since < MISMATCH_S:
-            text = f"{said.text}; the service does not show it yet"
-            return Progress(False, text, memory={"other_since": since})
-        other = self.definitions.ref(place.primary)
-        name = other.version if other else place.primary.rpartition("/")[2]
-        raise StepFailed(
-            f"{place.slot.service} runs {name}, not {revision.version}",
-            why=[said.text, "somebody else has deployed to this service since"],
-        )
+    def _last_lines(self, revision: Ref) -> list[str]:
+        try:
+            lines = [clean(line.text, limit=200) for line in self.logs(revision, LINES_SHOWN)]
+        except OrchestrateError as problem:
+            return [f"its log could not be read: {problem.message}"]
+        shown = [f"untrusted | {line}" for line in dict.fromkeys(lines)][-LINES_SHOWN:]
+        return ["last lines of its log:", *shown] if shown else []
 
     def _leave(self, view: View, place: Place) -> None:
         """Take a slot out of the traffic; what is left has all of it."""
@@ -359,25 +335,3 @@ class AwsEcsProvider:
                 ],
                 fix=["roll it out, or give `traffic` two slots in config"],
             )
-
-
-def _time(place: Place, tag: str) -> datetime | None:
-    found = place_tags(place).get(tag)
-    return datetime.fromisoformat(found) if found else None
-
-
-def _settled(place: Place, definition: str, revision: Revision, replicas: int) -> Progress:
-    """How a service stands that was not asked for a new deployment, only for more tasks."""
-    deployment = place.deployment(definition)
-    if deployment is not None and deployment.get("rolloutState") == "FAILED":
-        raise Unhealthy(
-            f"ECS gave {revision.version} up by itself",
-            why=[deployment.get("rolloutStateReason", ""), *place.reasons(definition)],
-        )
-    serving = place.serving(definition)
-    if serving >= replicas:
-        return Progress(True, f"{serving} of {replicas} tasks serve")
-    return Progress(False, f"{serving} of {replicas} tasks serve")
-
-
-__all__ = ["AGAIN_S", "AwsEcsProvider"]

@@ -18,6 +18,7 @@ from orchestrate.providers.aws_ecs.errors import Absent, told
 from orchestrate.providers.aws_ecs.settings import Settings
 
 if TYPE_CHECKING:
+    from types_boto3_ecs.literals import ServiceDeploymentStatusType
     from types_boto3_ecs.type_defs import (
         ListServiceDeploymentsRequestTypeDef,
         ServiceDeploymentBriefTypeDef,
@@ -29,8 +30,9 @@ ALIVE = frozenset("PENDING IN_PROGRESS".split())
 BACK = frozenset("ROLLBACK_REQUESTED ROLLBACK_IN_PROGRESS".split())
 LOST = BACK | frozenset("ROLLBACK_SUCCESSFUL ROLLBACK_FAILED STOP_REQUESTED STOPPED".split())
 AGAIN_S = 2.0
-MOST = 20
-"""Deployments looked at, and described at once, by ECS's own limit."""
+MOST_LISTED = 100
+MOST_DESCRIBED = 20
+"""Deployments in one answer, by ECS's own limits."""
 _revisions: dict[str, ServiceRevisionTypeDef] = {}
 """By ARN: a service revision never changes."""
 _lock = threading.Lock()
@@ -52,7 +54,7 @@ class Rollouts:
     ) -> ServiceDeploymentTypeDef | None:
         """The newest deployment after `since` that is to end with a task definition, or that ECS
         took back to it."""
-        for found in self._described(service, since):
+        for found in self._described(self._listed(service, since)):
             target = found.get("targetServiceRevision", {}).get("arn")
             back = found.get("rollback", {}).get("serviceRevisionArn")
             if definition in (self.definition(target), self.definition(back)):
@@ -61,7 +63,9 @@ class Rollouts:
 
     def under_way(self, service: str) -> ServiceDeploymentTypeDef | None:
         """The deployment that is not over."""
-        for found in self._described(service, None):
+        status: list[ServiceDeploymentStatusType] = ["PENDING", "IN_PROGRESS"]
+        status += ["ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS"]
+        for found in self._described(self._listed(service, None, status)):
             if found.get("status") in ALIVE | BACK:
                 return found
         return None
@@ -104,29 +108,41 @@ class Rollouts:
                 _revisions[arn] = found
         return found
 
-    def _listed(self, service: str, since: datetime | None) -> list[ServiceDeploymentBriefTypeDef]:
+    def _listed(
+        self,
+        service: str,
+        since: datetime | None,
+        status: Sequence[ServiceDeploymentStatusType] = (),
+    ) -> list[ServiceDeploymentBriefTypeDef]:
+        """Newest first. The API promises no order, so every page is read."""
         asked: ListServiceDeploymentsRequestTypeDef = {
             "cluster": self._settings.cluster,
             "service": service,
-            "maxResults": MOST,
+            "maxResults": MOST_LISTED,
         }
         if since is not None:
             asked["createdAt"] = {"after": since}
-        with told("the service's deployments were not listed"):
-            answer = self._account.ecs.list_service_deployments(**asked)
-        found = [d for d in answer["serviceDeployments"] if since is None or _made(d) > since]
-        return sorted(found, key=_made, reverse=True)
+        if status:
+            asked["status"] = status
+        found: list[ServiceDeploymentBriefTypeDef] = []
+        while True:
+            with told("the service's deployments were not listed"):
+                answer = self._account.ecs.list_service_deployments(**asked)
+            listed = answer["serviceDeployments"]
+            found += [d for d in listed if since is None or _made(d) > since]
+            if "nextToken" not in answer:
+                return sorted(found, key=_made, reverse=True)
+            asked["nextToken"] = answer["nextToken"]
 
     def _described(
-        self, service: str, since: datetime | None
+        self, listed: Sequence[ServiceDeploymentBriefTypeDef]
     ) -> Sequence[ServiceDeploymentTypeDef]:
-        listed = self._listed(service, since)
+        """The newest of those listed, whole."""
         if not listed:
             return ()
+        arns = [each["serviceDeploymentArn"] for each in listed[:MOST_DESCRIBED]]
         with told("the service's deployments were not looked at"):
-            answer = self._account.ecs.describe_service_deployments(
-                serviceDeploymentArns=[each["serviceDeploymentArn"] for each in listed]
-            )
+            answer = self._account.ecs.describe_service_deployments(serviceDeploymentArns=arns)
         return sorted(answer["serviceDeployments"], key=_made, reverse=True)
 
 

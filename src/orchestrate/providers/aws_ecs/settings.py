@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from orchestrate.core.environment import StrategyName
-from orchestrate.providers.settings import Reader, count, duration
+from orchestrate.providers.settings import Reader, count, duration, variable
 
 Way = Literal["rolling", "blue-green", "linear", "canary"]
 WAYS: Mapping[str, StrategyName] = {
@@ -71,6 +71,14 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class RegistryLogin:
+    """Names of the environment's secrets with a registry's user and password."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """What runs, where, and who changes it."""
 
@@ -90,9 +98,13 @@ class Settings:
     """None: what the service wants now."""
     ask_tasks: bool = False
     """Ask each task's private address for its health, beside what AWS says of it."""
+    look_every_s: float = 3.0
+    """Least time between two looks at AWS, which throttles who asks too often."""
     kms_key: str | None = None
     credentials: Credentials = Credentials()
     endpoint: str | None = None
+    registry: RegistryLogin | None = None
+    """For an image that is not in ECR: None asks as nobody."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -118,6 +130,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
         container=reader.take("container", _matching(_NAME, "a container's name"), None),
         replicas=reader.take("replicas", count(1, 5000), None),
         ask_tasks=reader.take("ask_tasks", _truth, False),
+        look_every_s=reader.take("look_every", duration, 3.0),
         kms_key=reader.take("kms_key", _text, None),
         credentials=Credentials(
             ambient=reader.take("credentials", _ambient, False),
@@ -125,6 +138,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
             role=reader.take("role_arn", _matching(_ROLE, "the ARN of a role"), None),
             external_id=reader.take("external_id", _text, None),
         ),
+        registry=reader.take("registry", _registry, None),
         endpoint=reader.take("endpoint_url", _matching(_URL, "an http url"), None),
     )
     _agree(reader, found)
@@ -225,6 +239,12 @@ def _template(value: JsonValue) -> str | dict[str, JsonValue]:
     if isinstance(value, str) and value and not value.startswith("/") and ".." not in value:
         return value
     raise ValueError("it must be a file beside orchestrate.yaml, or a task definition itself")
+
+
+def _registry(value: JsonValue) -> RegistryLogin:
+    if isinstance(value, dict) and set(value) == {"username", "password"}:
+        return RegistryLogin(variable(value["username"]), variable(value["password"]))
+    raise ValueError("it must be {username: NAME, password: NAME}, names of secrets")
 
 
 def _ambient(value: JsonValue) -> bool:

@@ -119,6 +119,11 @@ class Outbound:
                 method, content = "GET", None
             target = onward
 
+    def judge(self, url: Text) -> None:
+        """Raises OutboundRefused when `url` may not be asked: for a client that connects by itself,
+        and so resolves the name once more."""
+        self._judged(_target(url.reveal() if isinstance(url, Secret) else url), self.allowed)
+
     def _once(
         self,
         method: str,
