@@ -191,6 +191,8 @@ def test_a_bucket_is_a_fifth_of_the_window_within_bounds() -> None:
     for window_s, length in lengths.items():
         assert bucket_length(AnalysePolicy(window_s=window_s)) == length
     assert bucket_length(AnalysePolicy(bucket_s=60)) == 60
+    assert bucket_length(AnalysePolicy(horizon_s=3600)) == 10
+    assert bucket_length(AnalysePolicy(horizon_s=86_400)) == 120
 
 
 Counted = st.tuples(
