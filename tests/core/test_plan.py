@@ -10,7 +10,7 @@ import pytest
 from orchestrate.core.canonical import digest
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, EnvironmentType, Strategy, StrategyName
-from orchestrate.core.errors import StrategyUnsupported
+from orchestrate.core.errors import MetricsInvalid, MetricsMissing, StrategyUnsupported
 from orchestrate.core.plan import Plan, keeps, make_plan, retire_plan, step_keys
 from orchestrate.core.protocols import Capabilities, LiveState, Native, Replica, RunningRevision
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
@@ -151,6 +151,42 @@ def test_what_the_platform_cannot_do_is_refused_with_what_it_can() -> None:
     assert caught.value.message == "local cannot do canary"
     assert "local can do: blue-green, recreate" in caught.value.why
     assert caught.value.fix[0].endswith("--strategy blue-green")
+
+
+QUERY = {"total": 'hits{v="{{version}}"}', "bad": 'bad{v="{{version}}"}'}
+
+
+def sourced(**queries: object) -> dict[str, object]:
+    metrics = {"source": "prometheus", "url": "http://p", "queries": queries}
+    return {"analyse": {"metrics": metrics}}
+
+
+def test_an_analysis_of_what_nobody_counts_is_refused_with_ways_out() -> None:
+    blind = Capabilities(frozenset(StrategyName))
+    for settings in ({}, sourced(checkout=QUERY)):
+        with pytest.raises(MetricsMissing) as caught:
+            plan(capabilities=blind, **settings)
+        assert caught.value.why[0] == "local counts no requests"
+        assert "source: prometheus" in caught.value.fix[0]
+        assert caught.value.fix[1].endswith("--strategy rolling")
+    assert plan(capabilities=blind, **sourced(errors=QUERY)).steps
+    assert plan(StrategyName.ROLLING, capabilities=blind).steps, "nothing is analysed there"
+    slow = {"analyse": {"latency_quantile": 0.95, **sourced(errors=QUERY)["analyse"]}}  # type: ignore[dict-item]
+    with pytest.raises(MetricsMissing, match="nothing counts"):
+        plan(capabilities=blind, **slow)
+
+
+@pytest.mark.trap(53)
+def test_queries_that_cannot_tell_the_old_from_the_new_are_refused() -> None:
+    blend = {"total": 'hits{app="{{app}}"}', "bad": 'bad{app="{{app}}"}'}
+    with pytest.raises(MetricsInvalid, match="cannot tell the new"):
+        plan(**sourced(errors=blend))
+
+
+def test_what_is_asked_of_a_source_is_part_of_the_plan_s_digest() -> None:
+    changed = {**QUERY, "critical": False}
+    found = {plan(**sourced(errors=QUERY, checkout=each)).digest for each in (QUERY, changed)}
+    assert len(found) == 2
 
 
 def test_keys_of_steps_are_unique() -> None:

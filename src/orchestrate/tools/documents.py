@@ -98,8 +98,9 @@ class VerdictDocument(Document):
     limit_ratio: float
     reason: str
     state: str | None = None
-    """Why so: watching, no_data, suspicious, baseline (it disagrees with itself), inconclusive,
-    refused, clean (nothing speaks against it), proven."""
+    """Why so: watching, no_data, suspicious, baseline (it disagrees with itself, or is over the
+    limit), mismatch (requests do not arrive as routed), inconclusive, refused, clean (nothing
+    speaks against it), proven."""
     watched_s: float | None = None
     window_s: float | None = None
     horizon_s: float | None = None

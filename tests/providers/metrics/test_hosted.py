@@ -18,7 +18,7 @@ from orchestrate.core.revision import Ref
 from tests.support.asking import NEW, OLD, read, source
 from tests.support.datadog import API_KEY, APP_KEY, Datadog, datadog
 from tests.support.google import Google, google
-from tests.support.hosted import Reply
+from tests.support.hosted import Hosted, Reply, hosted
 
 pytestmark = pytest.mark.system
 
@@ -58,6 +58,58 @@ def of_google(cloud: Google) -> MetricSource:
 
 def filled(query: dict[str, str], key: str, ref: Ref) -> str:
     return query[key].replace("{{version}}", ref.version).replace("{{revision}}", ref.key)
+
+
+SELECTOR = {
+    "total": 'hits{version="{{version}}"}',
+    "bad": 'bad{version="{{version}}"}',
+}
+
+
+class TestPrometheusInFrontOfOthers:
+    """What a single Prometheus cannot be made to say: Thanos and Mimir do."""
+
+    def of(self, server: Hosted, **secrets: str) -> MetricSource:
+        metrics = {"source": "prometheus", "url": f"{server.url}/prefix/"}
+        return source(metrics, {"errors": SELECTOR}, **secrets)
+
+    @pytest.mark.trap(51)
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"warnings": ["No StoreAPIs matched for this query"]},
+            {"status": "error", "error": "query timed out"},
+            {"data": {"resultType": "vector", "result": []}},
+            {"data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[1]]}]}},
+        ],
+    )
+    def test_a_part_of_an_answer_is_no_answer(self, more: dict[str, object]) -> None:
+        empty = {"resultType": "matrix", "result": []}
+        document = {"status": "success", "data": empty, **more}
+        with hosted(lambda asked: Reply(200, document)) as server:
+            with pytest.raises(MetricsUnavailable):
+                read(self.of(server), SELECTOR, SINCE, 2)
+
+    def test_says_who_asks(self) -> None:
+        document = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+        with hosted(lambda asked: Reply(200, document)) as server:
+            read(self.of(server, TOKEN="planted-token"), SELECTOR, SINCE, 2)
+            read(self.of(server, USERNAME="me", PASSWORD="pw"), SELECTOR, SINCE, 2)
+        told = [each.headers.get("authorization") for each in server.asked]
+        assert told == ["Bearer planted-token"] * 2 + ["Basic bWU6cHc="] * 2
+        assert {each.path for each in server.asked} == {"/prefix/api/v1/query"}
+
+    @pytest.mark.parametrize(("status", "kind"), [(401, MetricSourceRefused), (429, RateLimited)])
+    def test_failures_are_told_apart(self, status: int, kind: type[Exception]) -> None:
+        with hosted(lambda asked: Reply(status, b"no")) as server:
+            with pytest.raises(kind):
+                read(self.of(server), SELECTOR, SINCE, 2)
+
+    def test_a_redirect_is_not_followed(self) -> None:
+        with hosted(lambda asked: Reply(302, b"", {"Location": "http://127.0.0.1:1/"})) as server:
+            with pytest.raises(MetricsUnavailable):
+                read(self.of(server), SELECTOR, SINCE, 2)
+            assert len(server.asked) == 1
 
 
 class TestDatadog:

@@ -21,6 +21,8 @@ Nine = tuple[int, int, int, int, int, int, int, int, int]
 NOTHING: Triple = (0, 0, 0)
 LONGEST_BUCKET_S = 10.0
 SHORTEST_BUCKET_S = 0.5
+MOST_BUCKETS = 720
+"""Of a step, where their length is not set."""
 GAP_BUCKETS = 2
 GAP_S = 5.0
 """Nobody looked for longer than both: a gap."""
@@ -79,10 +81,12 @@ class Evidence(Model):
 
 
 def bucket_length(policy: AnalysePolicy) -> float:
-    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten."""
+    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten; longer
+    under a long horizon, since each look keeps and judges all buckets."""
     if policy.bucket_s is not None:
         return policy.bucket_s
-    return min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
+    usual = min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
+    return max(usual, (policy.horizon_s or 0.0) / MOST_BUCKETS)
 
 
 def next_step(evidence: Evidence) -> Evidence:

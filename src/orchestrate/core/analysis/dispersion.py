@@ -18,6 +18,9 @@ class Dispersion:
 
     pairs: list[tuple[Counts, Counts]] = field(default_factory=list)
     own: list[Counts] = field(default_factory=list)
+    _ratio: float | None = None
+    _again: int = FEWEST
+    """Number of buckets from which the ratio is computed anew."""
     _for: float = 0.0
     _against: float = 0.0
 
@@ -34,9 +37,17 @@ class Dispersion:
         self._against += other.failed * (one.total - one.failed) / total
 
     def ratio(self) -> float | None:
-        """About 1 for independent requests, above for bursts. None before FEWEST buckets."""
-        if len(self.pairs) < FEWEST:
-            return None
+        """About 1 for independent requests, above for bursts. None before FEWEST buckets.
+
+        Each computation goes through all buckets, so from 50 of them on it is done when a fiftieth
+        more have come: the answer hardly moves between.
+        """
+        if len(self.pairs) >= self._again:
+            self._ratio = self._computed()
+            self._again = len(self.pairs) + max(len(self.pairs) // 50, 1)
+        return self._ratio
+
+    def _computed(self) -> float:
         # Mantel and Haenszel's common odds ratio: a release that is worse is not a burst.
         odds = (self._for + 0.5) / (self._against + 0.5)
         between = _chi_squared(self.pairs, odds) / (len(self.pairs) - 1)

@@ -52,6 +52,7 @@ class _Source:
     takes: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     """Secrets by role; none named means any."""
+    all_roles: bool = False
     every_s: tuple[float, ...] = ()
     """Shortest spans it can count over; whole multiples of the last one are right too."""
 
@@ -64,11 +65,11 @@ _KINDS: Mapping[SourceName, _Source] = {
         (),
         ("region",),
         ("access_key_id", "secret_access_key", "session_token"),
-        (1, 5, 10, 20, 30, 60),
+        every_s=(1, 5, 10, 20, 30, 60),
     ),
-    "datadog": _Source(60, 60, ("secrets",), ("url",), ("api_key", "app_key"), (1,)),
+    "datadog": _Source(60, 60, ("secrets",), ("url",), ("api_key", "app_key"), True, (1,)),
     "google": _Source(
-        240, 60, ("project", "secrets"), ("url", "project"), ("credentials", "token"), (60,)
+        240, 60, ("project", "secrets"), ("url", "project"), ("credentials", "token"), every_s=(60,)
     ),
     "command": _Source(30, 30, ("command",), ("command",)),
 }
@@ -119,6 +120,8 @@ def _secrets(section: Section, kind: _Source) -> dict[str, str]:
     secrets = section.section("secrets", kind.roles or None)
     if secrets is None:
         return {}
+    if kind.all_roles:
+        secrets.require(*kind.roles)
     right = "write the name of a secret of this environment, not its value"
     found = {role: secrets.text(role, None, right) for role in secrets.entries}
     return {role: name for role, name in found.items() if name is not None}

@@ -38,7 +38,7 @@ def unread(evidence: Evidence, scene: Scene, step: Bake, memory: Memory) -> str 
         return f"no data: {evidence.sourced.trouble}"
     bucket_s = 2 * sourced.slot_length(metrics, bucket_length(step.policy))
     end = begun_at(scene, memory) + step.for_s
-    if evidence.sourced.until is None or evidence.sourced.until < end - bucket_s:
+    if evidence.sourced.until is None or evidence.sourced.until <= end - bucket_s:
         return f"until {metrics.source} has counted it"
     return None
 
