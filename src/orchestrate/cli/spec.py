@@ -71,6 +71,7 @@ STRATEGY = Option(
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
+    "notifications": "Notifications: who is told of what, and whether it arrived",
 }
 
 _READS = "orchestrate.cli.commands.reads"
@@ -78,6 +79,7 @@ _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
 _SERVICE = "orchestrate.cli.commands.service"
+_NOTIFICATIONS = "orchestrate.cli.commands.notifications"
 
 COMMANDS = (
     Command(
@@ -243,6 +245,19 @@ COMMANDS = (
             Option("--grep", "Only lines with this text", "text", metavar="TEXT"),
         ),
         argument="ID?",
+    ),
+    Command(
+        ("notifications", "list"),
+        "Who is told of what in an environment, and what became of it",
+        f"{_NOTIFICATIONS}:show",
+        (ENV, Option("--limit", "How many messages (20)", "whole", metavar="N")),
+    ),
+    Command(
+        ("notifications", "try"),
+        "Send a trial message, and wait until it has arrived",
+        f"{_NOTIFICATIONS}:attempt",
+        (ENV, Option("--wait-timeout", "Stop watching after this long (30s)", "text", "", "D")),
+        argument="NAME",
     ),
     Command(
         ("mcp",),

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from orchestrate.core.model import Model
+from orchestrate.core.notification import Notification
 
 
 class EnvironmentType(StrEnum):
@@ -99,6 +100,7 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    notifications: tuple[Notification, ...] = ()
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

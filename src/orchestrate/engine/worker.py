@@ -21,6 +21,7 @@ from orchestrate.engine.changes import Changes
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
+from orchestrate.engine.notifying import Notifier
 from orchestrate.engine.site import Place, site_of
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments
@@ -49,6 +50,7 @@ class Worker:
         self.changes = changes
         self._lease = lease
         self._durable = Durable(store, lease.slot)
+        self._notifier = Notifier(self.place)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
@@ -66,6 +68,7 @@ class Worker:
         self._durable.launch(self._carry_out)
         self._resume_broken()
         self._thread.start()
+        self._notifier.launch()
 
     def close(self) -> None:
         """Stop looking and executing. What runs goes on at the next launch."""
@@ -73,6 +76,7 @@ class Worker:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
+        self._notifier.close()
         self._durable.close()
 
     def begin(self, seq: int) -> None:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from orchestrate.core.deployment import Phase, StepState, move
 from orchestrate.core.errors import UnknownDeployment
 from orchestrate.core.steps import Step
+from orchestrate.store import outbox
 from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
@@ -134,7 +135,7 @@ def end_waiting(
 
 
 def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
-    """Make one legal move, and say so. Raises NotNow."""
+    """Make one legal move; whoever wants to be told of it will be. Raises NotNow."""
     if row.phase == phase.value:
         return
     move(Phase(row.phase), phase)
@@ -144,6 +145,7 @@ def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
         row.paused = False
     session.add(row)
     session.flush()
+    outbox.tell_phase(session, row, phase)
 
 
 def steps(session: Session, seq: int) -> Sequence[StepRow]:

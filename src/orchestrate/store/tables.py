@@ -25,7 +25,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _json() -> Column[JsonValue]:
+def json_column() -> Column[JsonValue]:
+    """A column that holds JSON and is never null."""
     return Column(JSON, nullable=False)
 
 
@@ -59,13 +60,13 @@ class EnvironmentRow(Base, table=True):
     type: str
     provider: str
     url: str | None = None
-    config: dict[str, JsonValue] = Field(sa_column=_json())
-    strategy: dict[str, JsonValue] = Field(sa_column=_json())
-    health: dict[str, JsonValue] = Field(sa_column=_json())
-    variables: dict[str, str] = Field(sa_column=_json())
+    config: dict[str, JsonValue] = Field(sa_column=json_column())
+    strategy: dict[str, JsonValue] = Field(sa_column=json_column())
+    health: dict[str, JsonValue] = Field(sa_column=json_column())
+    variables: dict[str, str] = Field(sa_column=json_column())
     rules: dict[str, JsonValue] = Field(default_factory=dict, sa_column=_rules())
     """Further settings, those of store/environments.RULES: read and written whole."""
-    secret_names: list[str] = Field(sa_column=_json())
+    secret_names: list[str] = Field(sa_column=json_column())
     requires_approval: bool = False
     timeout_s: float
     when_busy: str
@@ -97,7 +98,7 @@ class RevisionRow(Base, table=True):
     digest: str
     key: str
     version: str
-    snapshot: dict[str, JsonValue] = Field(sa_column=_json())
+    snapshot: dict[str, JsonValue] = Field(sa_column=json_column())
     parent_id: int | None = Field(default=None, foreign_key="revisions.id")
     """The revision it replaced when it was last deployed: the lineage that rollbacks follow."""
     state: str = "new"
@@ -117,9 +118,9 @@ class PlanRow(Base, table=True):
     version: str
     strategy: str | None = None
     """As it was asked for; None means the environment's own."""
-    target: dict[str, JsonValue] = Field(sa_column=_json())
+    target: dict[str, JsonValue] = Field(sa_column=json_column())
     """Snapshot of the revision it leads to."""
-    body: dict[str, JsonValue] = Field(sa_column=_json())
+    body: dict[str, JsonValue] = Field(sa_column=json_column())
     created_at: datetime = Field(default_factory=now)
     expires_at: datetime
 
@@ -168,7 +169,7 @@ class DeploymentRow(Base, table=True):
     paused: bool = False
     strategy: str
     plan_digest: str
-    plan: dict[str, JsonValue] = Field(sa_column=_json())
+    plan: dict[str, JsonValue] = Field(sa_column=json_column())
     from_revision_id: int | None = Field(default=None, foreign_key="revisions.id")
     to_revision_id: int = Field(foreign_key="revisions.id")
     actor: str
@@ -207,7 +208,7 @@ class StepRow(Base, table=True):
     kind: str
     state: str = "waiting"
     undoing: bool = False
-    body: dict[str, JsonValue] = Field(sa_column=_json())
+    body: dict[str, JsonValue] = Field(sa_column=json_column())
     write_number: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
 from orchestrate.core.config.nodes import Scalar
+from orchestrate.core.config.notifications import notifications_of
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
@@ -30,6 +31,7 @@ KEYS = (
     "requires_approval",
     "timeout",
     "when_busy",
+    "notifications",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -73,6 +75,7 @@ def environment_of(
         requires_approval=section.flag("requires_approval", False),
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
+        notifications=notifications_of(section, secrets),
         source=f"{given.file}:{line}",
     )
     return environment, secrets
