@@ -239,6 +239,13 @@ class ReadOnly(Refused):
     status = 403
 
 
+class OutboundRefused(Refused):
+    """A url of the configuration leads where the service does not ask."""
+
+    code = "outbound_refused"
+    status = 403
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 
@@ -295,6 +302,13 @@ class FencedOut(PermanentError):
 
 class ServiceUnreachable(TemporaryError):
     code = "service_unreachable"
+
+
+class OutboundFailed(TemporaryError):
+    """Somebody else's service gave no answer."""
+
+    code = "outbound_failed"
+    status = 502
 
 
 class RateLimited(TemporaryError):
