@@ -26,6 +26,8 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "rollback": ("deploy", "rollback"),
     "set_environments": ("env", "create"),
     "delete_environment": ("env", "delete"),
+    "list_notifications": ("notifications", "list"),
+    "try_notification": ("notifications", "try"),
     "stop_service": ("stop",),
     "doctor": ("doctor",),
 }

@@ -14,7 +14,6 @@ from orchestrate.engine.site import Place, secrets_of
 from orchestrate.providers.notifiers import deliver
 from orchestrate.providers.outbound import Outbound
 from orchestrate.store import environments, outbox
-from orchestrate.store.identity import store_id
 from orchestrate.store.outbox import OutboxRow
 
 log = logging.getLogger(__name__)
@@ -31,6 +30,10 @@ class Notifier:
         self._thread = threading.Thread(target=self._loop, name="notifier", daemon=True)
 
     def launch(self) -> None:
+        """Begin. On SQLite there is one service: what another one held, died with it."""
+        if self._place.store.url.startswith("sqlite"):
+            with self._place.store.session() as session:
+                outbox.let_go(session)
         self._thread.start()
 
     def close(self) -> None:
@@ -82,12 +85,9 @@ class Notifier:
 
     def _send(self, row: OutboxRow) -> None:
         with self._place.store.session() as session:
-            environment = environments.as_environment(
-                environments.get(session, row.environment_id)
-            )
-            identity = f"{store_id(session)}-n{row.id}"
+            environment = environments.as_environment(environments.get(session, row.environment_id))
         found = next((each for each in environment.notifications if each.name == row.name), None)
         if found is None:
             raise PermanentError(f"{environment.name} has no notification {row.name} any more")
         secrets = secrets_of(environment, self._place)
-        deliver(found.sink, Facts.model_validate(row.facts), identity, secrets, self._outbound)
+        deliver(found.sink, Facts.model_validate(row.facts), row.identity, secrets, self._outbound)

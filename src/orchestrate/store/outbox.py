@@ -3,6 +3,7 @@
 At least once: a row is done when its sink said yes, or when it was given up.
 """
 
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from sqlmodel import Field, Session, col, select
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.environment import Environment
 from orchestrate.core.notification import Facts, Happening
+from orchestrate.store.database import begin_writing
 from orchestrate.store.environments import as_environment
 from orchestrate.store.tables import (
     Base,
@@ -57,6 +59,8 @@ class OutboxRow(Base, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True)
+    identity: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    """The same at every attempt: by it a receiver knows a repetition."""
     environment_id: int = Field(foreign_key="environments.id")
     deployment: int | None = Field(default=None, foreign_key="deployments.seq")
     name: str
@@ -66,6 +70,8 @@ class OutboxRow(Base, table=True):
     created_at: datetime = Field(default_factory=now)
     attempts: int = 0
     next_at: datetime = Field(default_factory=now)
+    held: bool = False
+    """A sender tries it just now."""
     done_at: datetime | None = None
     sent: bool = False
     problem: str | None = None
@@ -118,8 +124,9 @@ def put(
 def claim(session: Session) -> OutboxRow | None:
     """The oldest row that is due, held for LEASE_S by this caller. None when nothing is due.
 
-    Of two that try, the database lets one have it: the other's condition no longer holds.
+    Of two that try, the database lets one have it.
     """
+    begin_writing(session)
     statement = (
         select(OutboxRow)
         .where(col(OutboxRow.done_at).is_(None), col(OutboxRow.next_at) <= now())
@@ -131,16 +138,26 @@ def claim(session: Session) -> OutboxRow | None:
     if row is None:
         return None
     row.attempts += 1
+    row.held = True
     row.next_at = now() + timedelta(seconds=LEASE_S)
     session.add(row)
     session.flush()
     return row
 
 
+def let_go(session: Session) -> None:
+    """What a sender held that is known to be dead is due at once."""
+    begin_writing(session)
+    held = select(OutboxRow).where(col(OutboxRow.done_at).is_(None), col(OutboxRow.held))
+    for row in session.exec(held):
+        row.held, row.next_at = False, now()
+        session.add(row)
+
+
 def settle(session: Session, identity: int) -> None:
     """The sink has taken it."""
     row = session.get_one(OutboxRow, identity)
-    row.done_at, row.sent, row.problem = now(), True, None
+    row.done_at, row.sent, row.held, row.problem = now(), True, False, None
     session.add(row)
 
 
@@ -150,7 +167,7 @@ def put_off(
     """The attempt failed. It comes again, later each time; after a day, or `for_good`, it is given
     up. Returns whether it was."""
     row = session.get_one(OutboxRow, identity)
-    row.problem = problem
+    row.problem, row.held = problem, False
     pause = min(FIRST_PAUSE_S * 2 ** (row.attempts - 1), LONGEST_PAUSE_S)
     row.next_at = now() + timedelta(seconds=max(pause, retry_after_s or 0.0))
     if for_good or row.next_at - row.created_at > GIVEN_UP_AFTER:

@@ -42,6 +42,4 @@ def attempt(session: Session, given: Given) -> int:
 
 
 def _list(session: Session, environment: str, limit: int) -> Answer:
-    return session.client.get(
-        "/api/notifications", {"environment": environment, "limit": limit}
-    )
+    return session.client.get("/api/notifications", {"environment": environment, "limit": limit})

@@ -132,6 +132,9 @@ def _mail(section: Section) -> Mail | None:
         given.problems.add(
             given.place, f"{given.name} has one of user and password_secret", "write both, or none"
         )
+    if user is not None and choice == "none":
+        wrong = "is none, and the password would go readable"
+        given.wrong("security", wrong, "write starttls or tls")
     if host is None or sender is None or not to:
         return None
     return Mail(

@@ -24,7 +24,7 @@ def deliver(sink: Sink, facts: Facts, identity: str, secrets: Secrets, outbound:
         case Mail():
             from orchestrate.providers.notifiers.mail import send as mail
 
-            mail(sink, facts, identity, secrets)
+            mail(sink, facts, identity, secrets, outbound.allowed)
         case Apprise():
             from orchestrate.providers.notifiers.apprise import send as pass_on
 

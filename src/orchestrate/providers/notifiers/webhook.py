@@ -26,9 +26,7 @@ _MOST_LINE = 1900
 """Slack takes 2,000 characters in a field."""
 
 
-def send(
-    sink: Webhook, facts: Facts, identity: str, secrets: Secrets, outbound: Outbound
-) -> None:
+def send(sink: Webhook, facts: Facts, identity: str, secrets: Secrets, outbound: Outbound) -> None:
     """POST it; done at a 2xx. The signature is `t=SECONDS,v1=HEX`, HMAC-SHA256 over `SECONDS.body`:
     a receiver refuses an old time and an identity it has seen."""
     body = json.dumps(_body(sink, facts, identity), ensure_ascii=False).encode()

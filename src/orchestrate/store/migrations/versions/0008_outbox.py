@@ -14,6 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("identity", sqltypes.AutoString(), nullable=False),
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("deployment", sa.Integer(), nullable=True),
         sa.Column("name", sqltypes.AutoString(), nullable=False),
@@ -22,6 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("done_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("problem", sqltypes.AutoString(), nullable=True),
