@@ -48,6 +48,8 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "list_audit": ("audit", "list"),
     "verify_audit": ("audit", "verify"),
     "accept_restore": ("audit", "accept-restore"),
+    "list_notifications": ("notifications", "list"),
+    "try_notification": ("notifications", "try"),
     "stop_service": ("stop",),
     "doctor": ("doctor",),
 }

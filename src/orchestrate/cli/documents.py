@@ -527,3 +527,27 @@ class Service(TypedDict):
 class Doctor(TypedDict):
     ok: bool
     checks: list[Check]
+
+
+class ConfiguredNotification(TypedDict):
+    name: str
+    sink: str
+    events: list[str]
+
+
+class Notification(TypedDict):
+    id: str
+    name: str
+    event: str
+    deployment_id: str | None
+    state: str
+    attempts: int
+    problem: str | None
+    created_at: str
+
+
+class NotificationList(TypedDict):
+    app: str
+    environment: str
+    configured: list[ConfiguredNotification]
+    items: list[Notification]

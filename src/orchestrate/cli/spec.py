@@ -32,6 +32,7 @@ GROUPS = {
     **spec_approvals.GROUPS,
     **spec_secrets.GROUPS,
     **spec_trust.GROUPS,
+    "notifications": "Notifications: who is told of what, and whether it arrived",
 }
 
 _READS = "orchestrate.cli.commands.reads"
@@ -39,6 +40,7 @@ _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
 _SERVICE = "orchestrate.cli.commands.service"
+_NOTIFICATIONS = "orchestrate.cli.commands.notifications"
 
 COMMANDS = (
     Command(
@@ -228,6 +230,19 @@ COMMANDS = (
     *spec_secrets.COMMANDS,
     *spec_trust.COMMANDS,
     *spec_approvals.COMMANDS,
+    Command(
+        ("notifications", "list"),
+        "Who is told of what in an environment, and what became of it",
+        f"{_NOTIFICATIONS}:show",
+        (ENV, Option("--limit", "How many messages (20)", "whole", metavar="N")),
+    ),
+    Command(
+        ("notifications", "try"),
+        "Send a trial message, and wait until it has arrived",
+        f"{_NOTIFICATIONS}:attempt",
+        (ENV, Option("--wait-timeout", "Stop watching after this long (30s)", "text", "", "D")),
+        argument="NAME",
+    ),
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",

@@ -9,6 +9,7 @@ from orchestrate.core.approval import Approvals, Factor
 from orchestrate.core.limits import Limits
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
+from orchestrate.core.notification import Notification
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import Calendar
 
@@ -156,6 +157,7 @@ class Environment(Model):
     """What must be known of a version before it is deployed."""
     calendar: Calendar = Calendar()
     """When deployments may begin."""
+    notifications: tuple[Notification, ...] = ()
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

@@ -36,6 +36,7 @@ RULES: tuple[str, ...] = (
     "calendar",
     "secret_sources",
     "secret_backends",
+    "notifications",
 )
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""

@@ -45,8 +45,12 @@ def read(text: str) -> Config:
         file="orchestrate.yaml",
         root="/srv/shop",
         default_app="repository",
-        variables={"HOST": "shop.example.com", "STAGING_PAYMENT_KEY": "pk_1"},
         read_file=lambda name: "-----BEGIN PUBLIC KEY-----\n",
+        variables={
+            "HOST": "shop.example.com",
+            "STAGING_PAYMENT_KEY": "pk_1",
+            "HOOK_KEY": "hk_12345",
+        },
     )
 
 
@@ -150,7 +154,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     }
     for heading, expected in defaults.items():
         rows = {row.keys[0]: row.cells[0].strip("`") for row in table(heading)}
-        given = {"must be given", "none", "nothing", "see below"}
+        given = {"must be given", "none", "nothing", "nobody", "see below"}
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
             assert rows[key] == str(value) or seconds(rows[key]) == value, key

@@ -11,6 +11,7 @@ from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill
 from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.nodes import Scalar
+from orchestrate.core.config.notifications import notifications_of
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
@@ -43,6 +44,7 @@ KEYS = (
     "freezes",
     "openings",
     "on_close",
+    "notifications",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -99,6 +101,7 @@ def environment_of(
         limits=limits_of(section),
         checks=checks_of(section, given.read_file),
         calendar=calendar_of(section),
+        notifications=notifications_of(section, secrets.names),
         source=f"{given.file}:{line}",
     )
     return environment, secrets.values

@@ -7,6 +7,7 @@ from orchestrate.store import (  # noqa: F401  each subject with tables of its o
     audit,
     evidence,
     identity,
+    outbox,
     people,
     sealed,
     tokens,
