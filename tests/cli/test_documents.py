@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from orchestrate.cli import documents as read
 from orchestrate.cli import trust_documents as trust
-from orchestrate.tools import access_documents, audit_documents
+from orchestrate.tools import access_documents, audit_documents, secret_documents
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -24,12 +25,16 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.EnvironmentChanges: written.EnvironmentChanges,
     read.DeletedEnvironment: written.DeletedEnvironment,
     read.Plan: written.PlanDocument,
-    read.Validation: written.ValidationDocument,
+    read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
+    read.SecretList: secret_documents.SecretList,
+    read.SecretSet: secret_documents.SecretSet,
+    read.SecretRemoved: secret_documents.SecretRemoved,
+    read.MasterKeyRotated: secret_documents.MasterKeyRotated,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
     trust.AuditList: audit_documents.AuditList,
@@ -51,7 +56,7 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),
     (written.DeploymentList, canned.HISTORY),
-    (written.ValidationDocument, canned.VALIDATION),
+    (ValidationDocument, canned.VALIDATION),
     (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
     (written.ServiceDocument, canned.SERVICE),

@@ -307,7 +307,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
-        role=Role.DEPLOYER,
+        role=Role.VIEWER,
         mcp=False,
         always=True,
     ),
