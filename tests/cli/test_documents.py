@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from orchestrate.cli import documents as read
 from orchestrate.cli import trust_documents as trust
-from orchestrate.tools import access_documents, audit_documents
+from orchestrate.tools import access_documents, audit_documents, secret_documents
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList
@@ -34,6 +34,10 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
+    read.SecretList: secret_documents.SecretList,
+    read.SecretSet: secret_documents.SecretSet,
+    read.SecretRemoved: secret_documents.SecretRemoved,
+    read.MasterKeyRotated: secret_documents.MasterKeyRotated,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
     trust.AuditList: audit_documents.AuditList,

@@ -141,7 +141,6 @@ def test_the_token_does_not_follow_a_redirect(fake: FakeVault) -> None:
         assert "redirect" in refused.value.why[0] and other.asked == []
 
 
-@pytest.mark.attack("SP07", "Vault's address is http on another machine", "refused")
 @pytest.mark.parametrize("address", ["http://vault.example.com:8200", "http://10.0.0.1:8200", ""])
 def test_the_token_is_not_sent_in_the_clear(address: str) -> None:
     given = BackendSettings(address=address or None)
