@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import attacks, processes, real
+from tests.support import attacks, matrix, processes, real
+from tests.support.matrix import pytest_runtest_logreport  # noqa: F401  a hook of the matrix
 from tests.support.snapshot import Snapshot
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
@@ -22,6 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-real",
         action="store_true",
         help="fail, and do not skip, a test whose real part is missing",
+    )
+    parser.addoption(
+        "--kubeconfig",
+        help="a kubeconfig file: the contract runs on that cluster's current namespace too",
     )
     parser.addoption(
         "--update-snapshots",
@@ -43,7 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of attacks that were attempted in this run."""
+    """The matrix of the contract, and the table of attacks that were attempted in this run."""
+    matrix.pytest_terminal_summary(terminalreporter)
     ended = ("passed", "failed", "error", "skipped")
     lines = attacks.table(r for state in ended for r in terminalreporter.stats.get(state, ()))
     if lines:

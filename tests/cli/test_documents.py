@@ -12,10 +12,11 @@ from pydantic import BaseModel
 from orchestrate.cli import approval_documents as approvals
 from orchestrate.cli import documents as read
 from orchestrate.cli import trust_documents as trust
-from orchestrate.tools import access_documents, audit_documents
+from orchestrate.tools import access_documents, audit_documents, secret_documents
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList
+from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -26,7 +27,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.EnvironmentChanges: written.EnvironmentChanges,
     read.DeletedEnvironment: written.DeletedEnvironment,
     read.Plan: written.PlanDocument,
-    read.Validation: written.ValidationDocument,
+    read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
     approvals.Approval: ApprovalDocument,
@@ -34,6 +35,10 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
+    read.SecretList: secret_documents.SecretList,
+    read.SecretSet: secret_documents.SecretSet,
+    read.SecretRemoved: secret_documents.SecretRemoved,
+    read.MasterKeyRotated: secret_documents.MasterKeyRotated,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
     trust.AuditList: audit_documents.AuditList,
@@ -61,7 +66,7 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),
     (written.DeploymentList, canned.HISTORY),
-    (written.ValidationDocument, canned.VALIDATION),
+    (ValidationDocument, canned.VALIDATION),
     (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
     (written.ServiceDocument, canned.SERVICE),

@@ -20,6 +20,8 @@ def test_a_version_is_taken_as_it_is(version: str) -> None:
     assert check_version(version) == version
 
 
+@pytest.mark.attack("SP03", "a version that begins with - or holds spaces", "refused")
+@pytest.mark.attack("FS03", "a version such as .., a/b, NUL, 300 characters", "refused")
 @pytest.mark.parametrize(
     "version",
     ["", ".", "..", "1..2", "-rf", "../etc", "a/b", "a b", "a\n", "a\x00", "é", "a" * 129, "1;2"],
@@ -80,3 +82,31 @@ def test_distance_is_the_same_both_ways_and_zero_only_for_equals(one: str, other
 
 def test_neighbours_that_changed_places_are_one_edit() -> None:
     assert distance("stagnig", "staging") == 1
+
+
+@pytest.mark.parametrize(
+    ("lower", "higher"),
+    [
+        ("1.3.9", "1.4.0"),
+        ("1.9", "1.10"),
+        ("1.4.0-rc.1", "1.4.0"),
+        ("1.4.0-rc.2", "1.4.0-rc.10"),
+        ("1.4.0-1", "1.4.0-rc"),
+        ("v1.4", "v2"),
+        ("2026-11-22.1", "2026-11-23.1"),
+    ],
+)
+def test_versions_are_ordered_as_people_mean_them(lower: str, higher: str) -> None:
+    assert names.version_key(lower) < names.version_key(higher)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.4", "1.4.0"), ("v1.0", "1"), ("1.0+a", "1.0+b")])
+def test_versions_that_mean_the_same_are_equal(one: str, other: str) -> None:
+    assert names.version_key(one) == names.version_key(other)
+
+
+@given(st.from_regex(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,20}", fullmatch=True),
+       st.from_regex(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,20}", fullmatch=True))  # fmt: skip
+def test_any_two_versions_can_be_compared(one: str, other: str) -> None:
+    first, second = names.version_key(one), names.version_key(other)
+    assert (first < second) + (first > second) + (first == second) == 1

@@ -10,16 +10,17 @@ import pytest
 from orchestrate.core.canonical import digest
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, EnvironmentType, Strategy, StrategyName
-from orchestrate.core.errors import StrategyUnsupported
+from orchestrate.core.errors import MetricsInvalid, MetricsMissing, StrategyUnsupported
 from orchestrate.core.plan import Plan, keeps, make_plan, retire_plan, step_keys
-from orchestrate.core.protocols import Capabilities, LiveState, Replica, RunningRevision
+from orchestrate.core.protocols import Capabilities, LiveState, Native, Replica, RunningRevision
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
-from orchestrate.core.steps import Share, Stop
+from orchestrate.core.steps import Roll, Share, Stop
+from orchestrate.core.words import step_title
 
 pytestmark = pytest.mark.unit
 
-EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:6ef384d7045943c1e8296357cc972e1573021697b3fdecbf04bc9272f5611e4f"
+EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
+PINNED = "sha256:a66dc1bcfed04a372f3baa920cbebdbb5a2416c9a36420131402b669866d4ad2"
 
 
 def environment(**settings: object) -> Environment:
@@ -152,6 +153,42 @@ def test_what_the_platform_cannot_do_is_refused_with_what_it_can() -> None:
     assert caught.value.fix[0].endswith("--strategy blue-green")
 
 
+QUERY = {"total": 'hits{v="{{version}}"}', "bad": 'bad{v="{{version}}"}'}
+
+
+def sourced(**queries: object) -> dict[str, object]:
+    metrics = {"source": "prometheus", "url": "http://p", "queries": queries}
+    return {"analyse": {"metrics": metrics}}
+
+
+def test_an_analysis_of_what_nobody_counts_is_refused_with_ways_out() -> None:
+    blind = Capabilities(frozenset(StrategyName))
+    for settings in ({}, sourced(checkout=QUERY)):
+        with pytest.raises(MetricsMissing) as caught:
+            plan(capabilities=blind, **settings)
+        assert caught.value.why[0] == "local counts no requests"
+        assert "source: prometheus" in caught.value.fix[0]
+        assert caught.value.fix[1].endswith("--strategy rolling")
+    assert plan(capabilities=blind, **sourced(errors=QUERY)).steps
+    assert plan(StrategyName.ROLLING, capabilities=blind).steps, "nothing is analysed there"
+    slow = {"analyse": {"latency_quantile": 0.95, **sourced(errors=QUERY)["analyse"]}}  # type: ignore[dict-item]
+    with pytest.raises(MetricsMissing, match="nothing counts"):
+        plan(capabilities=blind, **slow)
+
+
+@pytest.mark.trap(53)
+def test_queries_that_cannot_tell_the_old_from_the_new_are_refused() -> None:
+    blend = {"total": 'hits{app="{{app}}"}', "bad": 'bad{app="{{app}}"}'}
+    with pytest.raises(MetricsInvalid, match="cannot tell the new"):
+        plan(**sourced(errors=blend))
+
+
+def test_what_is_asked_of_a_source_is_part_of_the_plan_s_digest() -> None:
+    changed = {**QUERY, "critical": False}
+    found = {plan(**sourced(errors=QUERY, checkout=each)).digest for each in (QUERY, changed)}
+    assert len(found) == 2
+
+
 def test_keys_of_steps_are_unique() -> None:
     for strategy in StrategyName:
         keys = step_keys(plan(strategy).steps * 3)
@@ -171,3 +208,36 @@ def test_retiring_stops_what_was_kept_and_leaves_the_live_revision_alone() -> No
     assert all(not step.undo for step in found.steps)
     assert keeps(found) == 0
     assert found.from_digest == found.to_digest == revision("1.1.0").digest
+
+
+class TestNative:
+    """A strategy that the platform carries out whole."""
+
+    ITSELF = Capabilities(
+        strategies=frozenset({StrategyName.CANARY}),
+        native={StrategyName.CANARY: Native("by the platform: 5% for 10m, then all", 600)},
+        missing={StrategyName.BLUE_GREEN: "give it two slots"},
+    )
+
+    @pytest.mark.parametrize("kind", [Kind.DEPLOY, Kind.ROLLBACK])
+    def test_is_one_step_there_and_back(self, kind: Kind) -> None:
+        found = plan(kind=kind, capabilities=self.ITSELF)
+        assert step_keys(found.steps) == ("roll", "verify-100")
+        roll = found.steps[0]
+        assert isinstance(roll, Roll)
+        assert [undo.kind for undo in roll.undo] == ["roll"]
+        assert roll.within_s == 2 * environment().health.start_timeout_s + 600
+
+    def test_says_in_the_plan_what_it_does(self) -> None:
+        roll = plan(capabilities=self.ITSELF).steps[0]
+        title = step_title(roll.model_dump(mode="json"))
+        assert title == "roll to 1.1.0, 2 replicas, by the platform: 5% for 10m, then all"
+
+    def test_leaves_what_another_would_need_to_the_refusal(self) -> None:
+        with pytest.raises(StrategyUnsupported) as raised:
+            plan(StrategyName.BLUE_GREEN, capabilities=self.ITSELF)
+        assert raised.value.fix[-1] == "give it two slots"
+
+    def test_changes_no_digest_where_there_is_none(self) -> None:
+        assert "how" not in plan(StrategyName.ROLLING, capabilities=EVERYTHING).text
+        assert "template" not in revision("1.0.0").model_dump(mode="json")["artifact"]

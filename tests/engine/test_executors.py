@@ -30,7 +30,7 @@ from orchestrate.core.steps import (
     Switch,
     Verify,
 )
-from orchestrate.engine.executors.look import Scene
+from orchestrate.engine.executors.look import Look, Scene, paced
 from tests.support.pretended import Pretended, Watch
 from tests.support.records import revision
 from tests.support.servers import Server, serving
@@ -105,6 +105,18 @@ class TestAwaitHealthy:
         assert "untrusted | no database" in raised.value.why
         assert raised.value.fix
 
+    def test_tells_what_went_wrong_even_where_the_log_cannot_be_read(
+        self, platform: Pretended, answering: Server
+    ) -> None:
+        answering.healthy = False
+        platform.replicas_of["new"] = [running(0, answering.url)]
+        platform.unreadable = True
+        waiting = watch(platform, self.STEP)
+        with pytest.raises(Unhealthy) as raised:
+            for _ in range(5):
+                waiting.look(4)
+        assert "its log could not be read: no log today" in raised.value.why
+
     def test_does_not_count_time_in_which_nobody_looked(
         self, platform: Pretended, answering: Server
     ) -> None:
@@ -155,6 +167,19 @@ class TestDrain:
         assert not waiting.look().done
         assert not waiting.look(4).done
         assert waiting.look(4).text == "2 still open after 5s"
+
+    def test_does_not_wait_where_the_platform_counts_nothing(self, platform: Pretended) -> None:
+        platform.replicas_of["old"] = [running(0), running(1)]
+        found = watch(platform, self.STEP).look()
+        assert (found.done, found.text) == (
+            True,
+            "the platform counts no connections; what it stops may finish first",
+        )
+
+
+def test_a_platform_is_not_asked_more_often_than_it_likes() -> None:
+    assert paced(Look(False, "", again_s=0.1), 3.0).again_s == 3.0
+    assert paced(Look(False, "", again_s=5.0), 3.0).again_s == 5.0
 
 
 class TestStartAndStop:
@@ -215,7 +240,10 @@ class TestAnalyse:
         platform.counts = {"new": RequestCounts(total=100, failed=100)}
         waiting = watch(platform, self.STEP)
         assert waiting.look().text.startswith("hold")
-        platform.counts = {"new": RequestCounts(total=130, failed=100)}
+        platform.counts = {
+            "new": RequestCounts(total=130, failed=100),
+            "old": RequestCounts(total=270),
+        }
         found = [waiting.look(5).text for _ in range(13)]
         assert found[-1] == "promote: failed 0.00% of 30, limit 5%"
 

@@ -47,7 +47,7 @@ def table(reports: Iterable[pytest.TestReport]) -> list[str]:
     """The lines of the table; none when no test with a mark ran."""
     found: dict[Attack, set[str]] = {}
     for report in reports:
-        for name, value in report.user_properties:
+        for name, value in getattr(report, "user_properties", ()):  # none where collecting failed
             if name == _PROPERTY and isinstance(value, tuple | list):
                 found.setdefault(Attack(*map(str, value)), set()).add(report.outcome)
     if not found:

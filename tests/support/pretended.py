@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import TemporaryError
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -34,6 +35,8 @@ class Pretended:
     counts: dict[str, RequestCounts] = field(default_factory=dict)
     address: str | None = None
     lines: tuple[str, ...] = ()
+    unreadable: bool = False
+    """Its logs cannot be read."""
     deaf: bool = False
     """It does not carry out a change of the traffic."""
     asked: list[str] = field(default_factory=list)
@@ -77,6 +80,8 @@ class Pretended:
         return Restorable(ok=True)
 
     def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
+        if self.unreadable:
+            raise TemporaryError("no log today")
         return (LogLine(revision.key, 0, line) for line in self.lines)
 
 

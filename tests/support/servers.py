@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -17,6 +17,8 @@ class Server:
     url: str
     healthy: bool = True
     paths: tuple[str, ...] = ()
+    go_on: threading.Event = field(default_factory=threading.Event)
+    """Until it is set nobody gets an answer at /slow."""
 
 
 @contextmanager
@@ -30,6 +32,8 @@ def serving(name: str) -> Iterator[Server]:
 
         def do_GET(self) -> None:
             server.paths = (*server.paths[-20:], self.path)
+            if self.path == "/slow":
+                server.go_on.wait(60)
             self.send_response(200 if server.healthy else 503)
             self.send_header("X-Version", name)
             self.send_header("Content-Length", "0")

@@ -200,6 +200,8 @@ class RollbackTarget(TypedDict):
     restorable: bool
     running: bool
     lost: list[str]
+    secrets: int
+    secrets_readable: int
 
 
 class Rise(TypedDict):
@@ -231,11 +233,20 @@ class Plan(TypedDict):
     rollback: RollbackTarget | None
     needs_confirmation: bool
     needs_approval: bool
+    window: str | None
+    on_close: str | None
     at_least_s: float
     analysis: Expected | None
     expires_at: str
     summary: str
     next: list[str]
+
+
+class Evidence(TypedDict):
+    about: str
+    source: str
+    at: str
+    reused: bool
 
 
 class Check(TypedDict):
@@ -244,6 +255,7 @@ class Check(TypedDict):
     text: str
     fix: str | None
     duration_s: float
+    evidence: NotRequired[Evidence | None]
 
 
 class Validation(TypedDict):
@@ -251,6 +263,9 @@ class Validation(TypedDict):
     environment: str
     version: str | None
     ready: bool
+    pending: bool
+    commit: str | None
+    artifact: str | None
     checks: list[Check]
     summary: str
     next: list[str]
@@ -283,6 +298,15 @@ class Running(TypedDict):
     by: Actor
 
 
+class Window(TypedDict):
+    open: bool
+    changes_at: str | None
+    zone: str
+    text: str
+    rules: str
+    on_close: str
+
+
 class Environment(TypedDict):
     app: str
     name: str
@@ -304,6 +328,7 @@ class Environment(TypedDict):
     drift: list[str]
     quarantined: list[str]
     requires_approval: bool
+    window: Window | None
     guarded: bool
     settings: dict[str, object] | None
     summary: str
@@ -360,6 +385,58 @@ class DeletedEnvironment(TypedDict):
     archived: bool
 
 
+class Secret(TypedDict):
+    name: str
+    kept_in: str
+    version: str | None
+    live: str | None
+    versions: int
+    set_at: str | None
+    set_by: str | None
+    masked: bool
+    given_to: Literal["application", "platform", "nobody"]
+
+
+class SecretList(TypedDict):
+    app: str
+    environment: str
+    items: list[Secret]
+    problem: str | None
+    summary: str
+    next: list[str]
+
+
+class SecretSet(TypedDict):
+    app: str
+    environment: str
+    name: str
+    version: str
+    changed: bool
+    named: bool
+    warnings: list[str]
+    summary: str
+    next: list[str]
+
+
+class SecretRemoved(TypedDict):
+    app: str
+    environment: str
+    name: str
+    versions: list[str]
+    no_way_back: list[str]
+    summary: str
+
+
+class MasterKeyRotated(TypedDict):
+    key: str
+    kept_in: str
+    rewrapped: int
+    resumed: bool
+    retired: list[str]
+    left: list[str]
+    summary: str
+
+
 class Service(TypedDict):
     version: str
     pid: int
@@ -372,3 +449,27 @@ class Service(TypedDict):
 class Doctor(TypedDict):
     ok: bool
     checks: list[Check]
+
+
+class ConfiguredNotification(TypedDict):
+    name: str
+    sink: str
+    events: list[str]
+
+
+class Notification(TypedDict):
+    id: str
+    name: str
+    event: str
+    deployment_id: str | None
+    state: str
+    attempts: int
+    problem: str | None
+    created_at: str
+
+
+class NotificationList(TypedDict):
+    app: str
+    environment: str
+    configured: list[ConfiguredNotification]
+    items: list[Notification]

@@ -4,7 +4,7 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from orchestrate.cli import spec_approvals, spec_trust
+from orchestrate.cli import spec_approvals, spec_secrets, spec_trust
 from orchestrate.cli.grammar import COMMON as COMMON
 from orchestrate.cli.grammar import Command as Command
 from orchestrate.cli.grammar import Option as Option
@@ -30,7 +30,9 @@ GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
     **spec_approvals.GROUPS,
+    **spec_secrets.GROUPS,
     **spec_trust.GROUPS,
+    "notifications": "Notifications: who is told of what, and whether it arrived",
 }
 
 _READS = "orchestrate.cli.commands.reads"
@@ -38,6 +40,7 @@ _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
 _ENV = "orchestrate.cli.commands.environments"
 _SERVICE = "orchestrate.cli.commands.service"
+_NOTIFICATIONS = "orchestrate.cli.commands.notifications"
 
 COMMANDS = (
     Command(
@@ -158,7 +161,16 @@ COMMANDS = (
         ("deploy", "validate"),
         "Ask every check before a deployment; changes nothing",
         f"{_READS}:validate",
-        (ENV, VERSION),
+        (
+            ENV,
+            VERSION,
+            Option(
+                "--deployment",
+                "What was known when this one began, instead of asking now",
+                "text",
+                metavar="ID",
+            ),
+        ),
     ),
     Command(
         ("deploy", "rollback"),
@@ -215,8 +227,22 @@ COMMANDS = (
         ),
         argument="ID?",
     ),
+    *spec_secrets.COMMANDS,
     *spec_trust.COMMANDS,
     *spec_approvals.COMMANDS,
+    Command(
+        ("notifications", "list"),
+        "Who is told of what in an environment, and what became of it",
+        f"{_NOTIFICATIONS}:show",
+        (ENV, Option("--limit", "How many messages (20)", "whole", metavar="N")),
+    ),
+    Command(
+        ("notifications", "try"),
+        "Send a trial message, and wait until it has arrived",
+        f"{_NOTIFICATIONS}:attempt",
+        (ENV, Option("--wait-timeout", "Stop watching after this long (30s)", "text", "", "D")),
+        argument="NAME",
+    ),
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",

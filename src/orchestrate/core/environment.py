@@ -7,7 +7,11 @@ from pydantic import Field, JsonValue, model_validator
 
 from orchestrate.core.approval import Approvals, Factor
 from orchestrate.core.limits import Limits
+from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
+from orchestrate.core.notification import Notification
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import Calendar
 
 
 class EnvironmentType(StrEnum):
@@ -62,6 +66,10 @@ class AnalysePolicy(Model):
     """Promote only with proof, and give up after so long at a weight; None: after the window."""
     at_horizon: Literal["rollback", "hold"] = "rollback"
     """Without a verdict at the horizon: put back what was live, or hold for a person."""
+    no_data_s: float | None = Field(default=None, gt=0, le=604800)
+    """No verdict, as at the horizon, after so long without data; None: wait for it."""
+    metrics: Metrics | None = None
+    """Counts from a monitoring system, beside those of the platform."""
 
 
 class Strategy(Model):
@@ -81,6 +89,44 @@ class Strategy(Model):
     """Longest wait for requests in flight before a replica is stopped."""
 
 
+Backend = Literal["vault", "aws", "ssm", "env"]
+
+
+class SecretSource(Model):
+    """Where a secret is kept that is not in our own store."""
+
+    backend: Backend
+    name: str = Field(min_length=1, max_length=2048, pattern=r"^[^#@$\s]+$")
+    """A path in Vault's KV store, a secret of AWS Secrets Manager, a parameter of SSM, a variable
+    of the service's environment."""
+    key: str | None = Field(default=None, max_length=256, pattern=r"^[^@#$\s]+$")
+    """Of a secret that is an object: the member that is meant."""
+
+    @property
+    def text(self) -> str:
+        """`vault:shop/api#key`."""
+        return f"{self.backend}:{self.name}" + (f"#{self.key}" if self.key else "")
+
+    def version(self, number: str) -> str:
+        """The name of one version of it."""
+        return f"{self.text}@{number}"
+
+
+class BackendSettings(Model):
+    """How the service reaches a backend. Credentials are named here, never written."""
+
+    address: str | None = Field(default=None, pattern=r"^https?://[^\s@]+$")
+    mount: str = Field(default="secret", pattern=r"^[A-Za-z0-9_./-]+$")
+    namespace: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_./-]+$")
+    token: str = Field(
+        default="env:VAULT_TOKEN", pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
+    )
+    """`env:NAME` of a variable of the service, or `file:/path` of a file."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$")
+    profile: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
+    """Of the service's own AWS configuration; it can name a role to assume."""
+
+
 class Environment(Model):
     """One environment of one app."""
 
@@ -97,6 +143,9 @@ class Environment(Model):
     variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""
+    secret_sources: dict[str, SecretSource] = Field(default_factory=dict)
+    """Those of them that are not in our own store."""
+    secret_backends: dict[Literal["vault", "aws"], BackendSettings] = Field(default_factory=dict)
     requires_approval: bool = False
     """One approver must say yes, unless `approvals` says more."""
     approvals: Approvals | None = None
@@ -104,6 +153,11 @@ class Environment(Model):
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
     limits: Limits | None = None
+    checks: Checks = Checks()
+    """What must be known of a version before it is deployed."""
+    calendar: Calendar = Calendar()
+    """When deployments may begin."""
+    notifications: tuple[Notification, ...] = ()
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

@@ -79,6 +79,12 @@ class NoDataError(OrchestrateError):
     status = 503
 
 
+class ReportInvalid(NoDataError):
+    """A report of another tool that cannot be read: nothing is known by it."""
+
+    code = "report_invalid"
+
+
 class UsageProblem(PermanentError):
     """What was asked for is wrong in itself."""
 
@@ -139,6 +145,12 @@ class InvalidInput(UsageProblem):
     code = "invalid_input"
 
 
+class SecretInvalid(UsageProblem):
+    """A name or a value that cannot be kept as a secret."""
+
+    code = "secret_invalid"
+
+
 class ConfirmationNeeded(UsageProblem):
     """The act needs a person's yes, and nobody can be asked here."""
 
@@ -163,6 +175,22 @@ class ArtifactInvalid(Refused):
 
     code = "artifact_invalid"
     status = 422
+
+
+class Unsigned(Refused):
+    code = "unsigned"
+    status = 422
+
+
+class SignatureInvalid(Refused):
+    """There is a signature, and it does not hold: another key, digest, identity or log entry."""
+
+    code = "signature_invalid"
+    status = 422
+
+
+class WindowClosed(Refused):
+    code = "window_closed"
 
 
 class StrategyUnsupported(Refused):
@@ -248,6 +276,36 @@ class SecretMissing(Refused):
     code = "secret_missing"
 
 
+class SecretUnreadable(Refused):
+    """It is kept, and its seal does not open: changed, swapped or damaged."""
+
+    code = "secret_unreadable"
+
+
+class SecretSourceDenied(Refused):
+    """Where a secret or a master key is kept does not give it to this service."""
+
+    code = "secret_source_denied"
+
+
+class MasterKeyMissing(Refused):
+    """Something is sealed, and the key that opens it is not at hand."""
+
+    code = "master_key_missing"
+
+
+class MasterKeyInvalid(Refused):
+    """There is a master key, and it cannot be trusted: its length, its file, its owner."""
+
+    code = "master_key_invalid"
+
+
+class RotationNeeded(Refused):
+    """The master key has sealed as often as is safe."""
+
+    code = "rotation_needed"
+
+
 class Quarantined(Refused):
     code = "quarantined"
 
@@ -266,6 +324,33 @@ class NotNow(Refused):
     code = "not_now"
 
 
+class MetricsMissing(Refused):
+    """A canary is to be analysed and nothing counts its requests."""
+
+    code = "metrics_missing"
+    status = 422
+
+
+class MetricsInvalid(Refused):
+    """A metric's query cannot be asked as it stands, or cannot tell two revisions apart."""
+
+    code = "metrics_invalid"
+    status = 422
+
+
+class BaselineUnhealthy(Refused):
+    """What is live is over the limit itself, so no release could be judged by it."""
+
+    code = "baseline_unhealthy"
+
+
+class MetricSourceRefused(Refused):
+    """A metric source refuses the question, or whoever asks it; the same question fails again."""
+
+    code = "metric_source_refused"
+    status = 422
+
+
 class VerdictOutOfReach(Refused):
     """At today's traffic the analysis cannot come to a verdict before its horizon."""
 
@@ -279,6 +364,13 @@ class DiskFull(Refused):
 
 class ReadOnly(Refused):
     code = "read_only"
+    status = 403
+
+
+class OutboundRefused(Refused):
+    """A url of the configuration leads where the service does not ask."""
+
+    code = "outbound_refused"
     status = 403
 
 
@@ -384,8 +476,25 @@ class StoreDamaged(PermanentError):
     code = "store_damaged"
 
 
+class SecretSourceDown(TemporaryError):
+    """Where a secret or a master key is kept does not answer, or is sealed, or is busy."""
+
+    code = "secret_source_down"
+
+
 class ServiceUnreachable(TemporaryError):
     code = "service_unreachable"
+
+
+class OutboundFailed(TemporaryError):
+    code = "outbound_failed"
+    status = 502
+
+
+class MetricsUnavailable(TemporaryError):
+    """A metric source gave no answer, or only a part of one."""
+
+    code = "metrics_unavailable"
 
 
 class RateLimited(TemporaryError):

@@ -5,7 +5,7 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 from orchestrate.core.secret import MASK, Secret
@@ -21,14 +21,18 @@ class Redactor:
 
     def __init__(self, values: Iterable[Secret | str] = ()) -> None:
         found = {form for value in values for form in _forms(_text(value))}
-        longest_first = sorted(found, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if found else None
+        # Not one compiled pattern: `re` keeps the texts of its patterns for later.
+        self._forms = sorted(found, key=lambda form: (-len(form), form))
 
     def __call__(self, text: str) -> str:
         """`text` with a mask in place of each value and of each of our own tokens."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
-        return TOKEN.sub(lambda found: found[0][:5] + MASK, text)
+        return _masked(text, self._forms)
+
+    def lines(self, texts: Sequence[str]) -> list[str]:
+        """Each of `texts`, masked: as many as were given. Quicker than one by one."""
+        whole = "\n".join(texts)
+        there = [form for form in self._forms if form in whole]
+        return [_masked(text, there) for text in texts]
 
 
 def redact(text: str, values: Iterable[Secret | str] = ()) -> str:
@@ -39,6 +43,13 @@ def redact(text: str, values: Iterable[Secret | str] = ()) -> str:
     characters are not looked for.
     """
     return Redactor(values)(text)
+
+
+def _masked(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        if form in text:
+            text = text.replace(form, MASK)
+    return TOKEN.sub(lambda found: found[0][:5] + MASK, text)
 
 
 def _text(value: Secret | str) -> str:

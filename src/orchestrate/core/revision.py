@@ -1,5 +1,7 @@
 """Revisions: immutable snapshots that a deployment installs and a rollback restores."""
 
+from collections.abc import Mapping
+
 from pydantic import Field, JsonValue
 
 from orchestrate.core.canonical import digest, short
@@ -16,6 +18,8 @@ class Artifact(Model):
     """Where it was found: a path, a commit, an image name."""
     digest: str
     """`sha256:...` of the content, or `git:<40 hex>`."""
+    template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    """`sha256:...` of the file that says how it is run, where the config names such a file."""
 
 
 class Revision(Model):
@@ -54,7 +58,12 @@ class Ref(Model):
     version: str
 
 
-def snapshot(environment: Environment, version: str, artifact: Artifact) -> Revision:
+def snapshot(
+    environment: Environment,
+    version: str,
+    artifact: Artifact,
+    secret_versions: Mapping[str, str] | None = None,
+) -> Revision:
     """The revision that deploying `version` to `environment` now would install."""
     return Revision(
         environment=f"{environment.app}/{environment.name}",
@@ -63,5 +72,6 @@ def snapshot(environment: Environment, version: str, artifact: Artifact) -> Revi
         provider=environment.provider,
         config=environment.config,
         variables=environment.variables,
+        secret_versions=dict(secret_versions or {}),
         health=environment.health,
     )

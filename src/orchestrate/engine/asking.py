@@ -11,12 +11,12 @@ from orchestrate.core.errors import (
     EnvironmentBusy,
     NothingToDo,
     PlanChanged,
-    SecretMissing,
     UnknownEnvironment,
 )
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine.approving import is_way_back, needed, withdraw
 from orchestrate.engine.expecting import refuse_in_vain
+from orchestrate.engine.gatekeeping import refuse_closed
 from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, site_of
@@ -47,6 +47,8 @@ class Request:
     credential: str | None = None
     request_id: str | None = None
     """The call, as the trail names it."""
+    exempt: bool = False
+    """It asks to pass a closed window: whether it does is seen before its first step."""
 
 
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
@@ -54,11 +56,10 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, RateLimited, VerdictOutOfReach, EnvironmentBusy (unless it
-    may wait).
+    Raises NothingToDo, RateLimited, WindowClosed, VerdictOutOfReach, and
+    EnvironmentBusy unless it may wait.
     """
     _refuse_empty(draft)
-    _refuse_secrets(draft)
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
     waits = may_wait and draft.plan.kind is Kind.DEPLOY
     with store.session() as session:
@@ -70,6 +71,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         _make_way(session, draft, request)
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
+            if taken:  # one that waits is asked when it is its turn
+                refuse_closed(draft, request.exempt)
             refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
@@ -248,16 +251,6 @@ def _refuse_empty(draft: Draft) -> None:
     raise NothingToDo(
         f"{name} already serves {draft.target.version} with this config{live}. Nothing to do."
     )
-
-
-def _refuse_secrets(draft: Draft) -> None:
-    names = draft.site.environment.secrets
-    if names and draft.plan.kind is Kind.DEPLOY:
-        raise SecretMissing(
-            f"{draft.row.name} has no secret {names[0]}, and it names it",
-            why=[f"named: {', '.join(names)}", "this version keeps no secrets yet"],
-            fix=["take `secrets` out of the environment to deploy without them"],
-        )
 
 
 def _moved(draft: Draft) -> PlanChanged:

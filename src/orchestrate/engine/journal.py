@@ -108,10 +108,13 @@ def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
     row.paused = paused
     session.add(row)
     deployments.tell(session, seq, "deploy", "paused" if paused else "resumed", f"by {by}")
+    deployments.record(session, row, "deployment.pause" if paused else "deployment.resume", by=by)
 
 
 def say(session: Session, seq: int, state: str, text: str) -> None:
     deployments.tell(session, seq, "deploy", state, text)
+    deployments.record(session, deployments.get(session, seq), "deployment.say", state=state,
+                       text=text)  # fmt: skip
 
 
 def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list[int]:

@@ -44,12 +44,12 @@ def draft_deployment(
 ) -> Draft:
     """The plan to deploy `version`.
 
-    Raises VersionMalformed, ArtifactMissing, StrategyUnsupported, Quarantined, and what the
-    provider raises for a config it cannot use.
+    Raises VersionMalformed, ArtifactMissing, StrategyUnsupported, Quarantined, SecretMissing, and
+    what the provider raises for a config it cannot use.
     """
     site = site_of(row, place)
     artifact = site.provider.resolve(check_version(version))
-    target = snapshot(site.environment, version, artifact)
+    target = snapshot(site.environment, version, artifact, site.secrets.current())
     if not force:
         _refuse_quarantined(session, row, target)
     return _draft(session, place, row, site, Kind.DEPLOY, target, strategy)
@@ -74,7 +74,7 @@ def draft_rollback(
     if not force and found.state == "quarantined":
         _refuse_quarantined(session, row, target)
     site = site_of(row, place, target)
-    restorable = site.provider.restorable(target)
+    restorable = site.restorable(target)
     if not restorable.ok:
         raise NotRestorable(
             f"{target.version} (r{found.id}) cannot be restored in {row.name}",

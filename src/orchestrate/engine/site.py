@@ -1,18 +1,25 @@
 """A site: one environment with its provider, as the engine and the operations use it."""
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import SecretMissing
-from orchestrate.core.protocols import Provider, ProviderFactory, Secrets
+from orchestrate.core.metrics import Metrics
+from orchestrate.core.protocols import MetricSource, Provider, ProviderFactory, Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import Secret
+from orchestrate.engine.masking import masking
+from orchestrate.engine.secrets import EnvironmentSecrets
 from orchestrate.providers import named
+from orchestrate.providers.metrics import source_of
 from orchestrate.store import environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
+
+MOST_SOURCES = 32
+_sources: dict[tuple[str, str, str, str], MetricSource] = {}
+"""Metric sources in use, the one that was used last at the end."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,23 @@ class Site:
     id: int
     environment: Environment
     provider: Provider
+    secrets: EnvironmentSecrets
+    metrics: MetricSource | None = None
+    """What the analysis of a canary here is asked of, beside the provider."""
+
+    def restorable(self, revision: Revision) -> Restorable:
+        """Whether `revision` could be brought back, its secrets included: with the very versions
+        it pins, and never with others."""
+        found = self.provider.restorable(revision)
+        lost = self.secrets.unreadable(revision.secret_versions)
+        pinned = len(revision.secret_versions)
+        return replace(
+            found,
+            ok=found.ok and not lost,
+            lost=(*found.lost, *lost),
+            secrets=pinned,
+            readable=pinned - len(lost),
+        )
 
 
 def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None) -> Site:
@@ -44,28 +68,55 @@ def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None)
             }
         )
     assert row.id is not None
-    return Site(row.id, environment, provider_of(environment, place))
-
-
-def provider_of(environment: Environment, place: Place) -> Provider:
-    """The provider of an environment. Raises UnknownProvider, ProviderUnavailable, and
-    ProviderConfigInvalid for settings it cannot work with."""
-    return _factory(environment.provider)(
-        environment, str(place.home), secrets_of(environment, place)
+    policy = environment.strategy.analyse
+    return Site(
+        row.id,
+        environment,
+        provider_of(environment, place),
+        secrets_of(environment, place),
+        metrics_of(policy.metrics, environment, place),
     )
 
 
-def secrets_of(environment: Environment, place: Place) -> Secrets:
+def provider_of(environment: Environment, place: Place) -> Provider:
+    """The provider of an environment; what it says is masked. Raises UnknownProvider,
+    ProviderUnavailable, and ProviderConfigInvalid for settings it cannot work with."""
+    secrets = secrets_of(environment, place)
+    provider = _factory(environment.provider)(environment, str(place.home), secrets)
+    return masking(provider, partial(_known_values, environment, place))
+
+
+def metrics_of(
+    metrics: Metrics | None, environment: Environment, place: Place
+) -> MetricSource | None:
+    """The source of these metrics; one is kept, with its connections and its token."""
+    if metrics is None:
+        return None
+    key = (str(place.home), environment.app, environment.name, metrics.model_dump_json())
+    found = _sources.pop(key, None) or source_of(
+        metrics, environment, secrets_of(environment, place)
+    )
+    _sources[key] = found
+    while len(_sources) > MOST_SOURCES:
+        _sources.pop(next(iter(_sources)))
+    return found
+
+
+def secrets_of(environment: Environment, place: Place) -> EnvironmentSecrets:
     """The secrets of an environment, read when a provider asks for one."""
-    return _NoSecrets(environment.name)
+    return EnvironmentSecrets(environment, place.store)
 
 
-class _NoSecrets:
-    def __init__(self, environment: str) -> None:
-        self._environment = environment
-
-    def get(self, name: str, version: str | None = None) -> Secret:
-        raise SecretMissing(f"{self._environment} has no secret {name}")
+def _known_values(environment: Environment, place: Place) -> list[Secret]:
+    """What an application of this environment may print: those of the live and the kept revision
+    too, wherever they are kept."""
+    pinned = []
+    with place.store.session() as session:
+        row = environments.existing(session, environment)
+        for number in (row.live_revision_id, row.kept_revision_id) if row else ():
+            if number is not None:
+                pinned.append(revisions.as_revision(revisions.get(session, number)).secret_versions)
+    return list(secrets_of(environment, place).values(pinned))
 
 
 @cache

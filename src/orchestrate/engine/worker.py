@@ -25,6 +25,7 @@ from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
 from orchestrate.engine.factors import Factors
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
+from orchestrate.engine.notifying import Notifier
 from orchestrate.engine.requesting import due_requests
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, site_of
@@ -57,6 +58,7 @@ class Worker:
         self.seal = Seal(home)
         self.deciding = Deciding(store, self.seal, Factors(store))
         self._durable = Durable(store, lease.slot)
+        self._notifier = Notifier(self.place)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
@@ -75,6 +77,7 @@ class Worker:
         self._durable.launch(self._carry_out)
         self._resume_broken()
         self._thread.start()
+        self._notifier.launch()
 
     def close(self) -> None:
         """Stop looking and executing. What runs goes on at the next launch."""
@@ -82,6 +85,7 @@ class Worker:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=30)
+        self._notifier.close()
         self._durable.close()
 
     def begin(self, seq: int) -> None:

@@ -23,7 +23,7 @@ from orchestrate.server.http import CONNECTIONS, GuardedProtocol, HttpDoor, name
 from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
 from orchestrate.server.serve import Doors, Options
-from orchestrate.store import deployments
+from orchestrate.store import deployments, outbox
 from orchestrate.store.database import Store, database_url
 from orchestrate.tools.operation import Service
 
@@ -43,8 +43,10 @@ class Activity:
 
 def run(home: Path, doors: Doors, options: Options) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
-    store = Store(database_url(home))
+    store = Store(database_url(home), home)
     store.migrate()
+    with store.session() as session:
+        store.keys.check(session)
     changes = Changes()
     lease = take_first_free(home, store.url)
     if lease is None:
@@ -174,7 +176,8 @@ async def _keep_anchored(anchor: Anchor) -> None:
 
 
 async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event) -> None:
-    """End an auto-started service that nobody needs: never while a deployment has not ended."""
+    """End an auto-started service that nobody needs: never while a deployment has not ended or a
+    message is still to be sent."""
     if service.idle_exit_s is None:
         return
     while not stop.is_set():
@@ -182,7 +185,7 @@ async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event)
         if activity.connections or time.monotonic() - activity.last < service.idle_exit_s:
             continue
         with service.store.session() as session:
-            busy = bool(deployments.open_ones(session))
+            busy = bool(deployments.open_ones(session)) or outbox.waiting(session)
         if busy:
             activity.touch()
         else:

@@ -23,6 +23,8 @@ from pathlib import Path
 from orchestrate import __version__
 from orchestrate.core.errors import UsageProblem
 from orchestrate.engine import ballast
+from orchestrate.engine.revealed import MaskingFormatter
+from orchestrate.providers.processes.dump import undumpable
 
 LONGEST_SOCKET_PATH = 100
 LOG_BYTES, LOG_FILES = 5 * 1024 * 1024, 3
@@ -59,6 +61,7 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
     Returns at once when a service lives already, unless `replace` asks to end that one first.
     """
     os.umask(0o077)
+    undumpable()
     place = _make_home(Path(home))
     with _only_one(place, replace) as alone:
         if not alone:
@@ -254,9 +257,8 @@ def _log_to(home: Path) -> None:
     ]
     if sys.stderr is not None and sys.stderr.isatty():
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=handlers, force=True,
-    )  # fmt: skip
+    for handler in handlers:
+        handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     for noisy in ("httpx2", "httpcore2", "alembic", "mcp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -71,8 +71,12 @@ def make_engine(url: str, *, durable: bool = True) -> sa.Engine:
 class Store:
     """The records: sessions for reading and for short writes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, home: Path | None = None) -> None:
+        from orchestrate.store.keys import Keys  # which stands on this module
+
         self.url = url
+        self.keys = Keys(home)
+        """The master keys; `subkey` for whatever needs a key of its own."""
         self.engine = make_engine(url)
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         # DBOS binds its sessions to the engine itself.

@@ -14,7 +14,7 @@ from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Kind, Phase, StepState, move
 from orchestrate.core.errors import UnknownDeployment
 from orchestrate.core.steps import Step
-from orchestrate.store import approvals, audit, environments
+from orchestrate.store import approvals, audit, environments, outbox
 from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
@@ -158,7 +158,7 @@ def end_waiting(
 
 
 def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
-    """Make one legal move, and say so. Raises NotNow."""
+    """Make one legal move; whoever wants to be told of it will be. Raises NotNow."""
     if row.phase == phase.value:
         return
     move(Phase(row.phase), phase)
@@ -170,6 +170,7 @@ def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
     session.add(row)
     session.flush()
     record(session, row, "deployment.end" if phase.terminal else "deployment.phase")
+    outbox.tell_phase(session, row, phase)
 
 
 def steps(session: Session, seq: int) -> Sequence[StepRow]:

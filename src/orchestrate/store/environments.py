@@ -8,8 +8,10 @@ from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
 from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
+from orchestrate.store import evidence
 from orchestrate.store.approvals import asked_about
 from orchestrate.store.database import SCOPE, begin_writing
+from orchestrate.store.sealed import SecretRow
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
 _FIELDS = (
@@ -27,7 +29,15 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("approvals", "limits")
+RULES: tuple[str, ...] = (
+    "approvals",
+    "limits",
+    "checks",
+    "calendar",
+    "secret_sources",
+    "secret_backends",
+    "notifications",
+)
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
@@ -148,12 +158,16 @@ def put(session: Session, environment: Environment) -> EnvironmentRow:
 
 
 def remove(session: Session, row: EnvironmentRow) -> bool:
-    """Delete the environment, or archive it when it has a history. Returns whether archived."""
+    """Delete the environment, or archive it when it has a history. Returns whether archived.
+    Its secrets are erased in either case."""
+    for secret in session.exec(select(SecretRow).where(col(SecretRow.environment_id) == row.id)):
+        session.delete(secret)
     history = select(DeploymentRow.seq).where(col(DeploymentRow.environment_id) == row.id).limit(1)
     for plan in session.exec(select(PlanRow).where(col(PlanRow.environment_id) == row.id)):
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None and not asked_about(session, row.id or 0):
+        evidence.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()

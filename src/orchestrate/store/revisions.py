@@ -113,6 +113,19 @@ def versions(session: Session, environment: EnvironmentRow, limit: int = 20) -> 
     return list(dict.fromkeys(session.exec(statement)))
 
 
+def verified(session: Session, environment: EnvironmentRow) -> list[RevisionRow]:
+    """Revisions that were live here, oldest first: those that a rollback can name."""
+    statement = (
+        select(RevisionRow)
+        .where(
+            col(RevisionRow.environment_id) == environment.id,
+            col(RevisionRow.verified_at).is_not(None),
+        )
+        .order_by(col(RevisionRow.id))
+    )
+    return list(session.exec(statement))
+
+
 def quarantined(session: Session, environment: EnvironmentRow) -> list[RevisionRow]:
     statement = select(RevisionRow).where(
         col(RevisionRow.environment_id) == environment.id,

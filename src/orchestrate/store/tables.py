@@ -26,6 +26,7 @@ def now() -> datetime:
 
 
 def json_column() -> Column[JsonValue]:
+    """A column that holds JSON and is never null."""
     return Column(JSON, nullable=False)
 
 

@@ -38,7 +38,8 @@ def get_analysis(context: Context, given: GetAnalysis) -> AnalysisDocument:
     kept = row.verdict or {}
     evidence = Evidence.model_validate(kept.get("evidence") or {})
     policy = AnalysePolicy.model_validate(kept.get("policy") or {})
-    found = {metric: list(read(evidence, policy, metric)) for metric in metrics(policy)}
+    every = {metric: list(read(evidence, policy, metric)) for metric in metrics(policy)}
+    found = {metric: readings for metric, readings in every.items() if readings}
     verdict = VerdictDocument.model_validate(kept)
     title = f"{environment.name} {before.version if before else '-'} -> {to.version}"
     return AnalysisDocument(
@@ -51,8 +52,8 @@ def get_analysis(context: Context, given: GetAnalysis) -> AnalysisDocument:
         alpha=policy.alpha,
         margin=policy.margin,
         slow_over_s=evidence.slow_over_s,
-        metrics=[_metric(metric, found[metric], policy) for metric in found if found[metric]],
-        svg=svg(found["errors"], title, verdict.reason) if given.svg else None,
+        metrics=[_metric(metric, readings, policy) for metric, readings in found.items()],
+        svg=svg(found, title, verdict.reason) if given.svg else None,
         summary=f"d{row.seq} {title}: {verdict.outcome}: {verdict.reason}",
         next=[] if row.finished_at else [f"wait_deployment(deployment='d{row.seq}')"],
     )

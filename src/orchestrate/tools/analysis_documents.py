@@ -18,7 +18,8 @@ class PointDocument(Document):
 
 class MetricDocument(Document):
     metric: str
-    """`errors`, or `latency`: answers slower than a frozen quantile of the old one's."""
+    """`errors`, `latency` (answers slower than a frozen quantile of the old one's), or the name of
+    one that a metric source counts."""
     new: Counts
     old: Counts
     buckets: int

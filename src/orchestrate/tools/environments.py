@@ -1,6 +1,6 @@
 """Creating, changing and deleting environments: for people, not for agents."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -18,11 +18,13 @@ from orchestrate.core.identity import Principal
 from orchestrate.core.names import check_name
 from orchestrate.core.protection import rule_of, weakened
 from orchestrate.core.protocols import Dismantling, Write
+from orchestrate.core.secret import Secret
+from orchestrate.core.secret_rules import check_secret_name, check_value
 from orchestrate.engine.asking import describe
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import provider_of, site_of
 from orchestrate.engine.weakening import Weakening, allow, spend
-from orchestrate.store import audit, deployments, environments
+from orchestrate.store import audit, deployments, environments, secrets
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, now
 from orchestrate.tools.documents import (
@@ -32,9 +34,11 @@ from orchestrate.tools.documents import (
     FieldChange,
 )
 from orchestrate.tools.operation import Arguments, Context
+from orchestrate.tools.secrets import SecretText, keep
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "approvals", "timeout_s", "when_busy", "limits")  # fmt: skip
+          "secret_sources", "secret_backends", "requires_approval", "approvals", "timeout_s",
+          "when_busy", "limits", "checks", "calendar")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})
@@ -42,6 +46,9 @@ _STOOD_ON = frozenset({"type", "provider", "url", "config"})
 
 class SetEnvironments(Arguments):
     environments: list[Environment]
+    secrets: dict[str, dict[str, SecretText]] = Field(
+        default_factory=dict, description="Values to keep, by environment's name and by their own"
+    )
     dry_run: bool = False
 
 
@@ -55,7 +62,10 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     """Create or change environments."""
     store = context.service.store
     with store.session() as session:
-        items = [_change(session, environment) for environment in given.environments]
+        items = [
+            _change(context, session, environment, given.secrets.get(environment.name, {}))
+            for environment in given.environments
+        ]
         for item, environment in zip(items, given.environments, strict=True):
             _refuse_unusable(context, environment)
             row = environments.existing(session, environment)
@@ -63,8 +73,12 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
                 _refuse_while_busy(session, item, row)
         refused = None if given.dry_run else _put_all(context, session, given.environments)
         if refused is None and not given.dry_run:
-            for item in items:
+            for item, environment in zip(items, given.environments, strict=True):
                 _record(session, context, item)
+                row = environments.existing(session, environment)
+                for name, value in given.secrets.get(environment.name, {}).items():
+                    assert row is not None
+                    keep(context, session, row, name, value)
     if refused is not None:
         raise refused
     return EnvironmentChanges(applied=not given.dry_run, items=items)
@@ -202,7 +216,9 @@ def _refuse_unusable(context: Context, environment: Environment) -> None:
         provider_of(environment, context.service.place)
 
 
-def _change(session: Session, environment: Environment) -> EnvironmentChange:
+def _change(
+    context: Context, session: Session, environment: Environment, imported: Mapping[str, Secret]
+) -> EnvironmentChange:
     check_name(environment.name)
     row = environments.existing(session, environment)
     before = _fields(environments.as_environment(row)) if row else {}
@@ -212,12 +228,33 @@ def _change(session: Session, environment: Environment) -> EnvironmentChange:
         for field in _SHOWN
         if before.get(field) != after[field]
     ]
+    changes += _secret_changes(context, session, row, imported)
     action: Literal["create", "change", "unchanged"] = (
         "create" if row is None else "change" if changes else "unchanged"
     )
     return EnvironmentChange(
         app=environment.app, name=environment.name, action=action, changes=changes
     )
+
+
+def _secret_changes(
+    context: Context,
+    session: Session,
+    row: EnvironmentRow | None,
+    imported: Mapping[str, Secret],
+) -> list[FieldChange]:
+    """Secrets that get a new version. A value that is kept already changes nothing."""
+    found = []
+    for name, value in imported.items():
+        check_secret_name(name)
+        check_value(name, value, short=False)
+        before, after = None, 1
+        if row is not None:
+            before, after = secrets.would_be(session, context.service.store.keys, row, name, value)
+        if before != after:
+            label = None if before is None else f"v{before}"
+            found.append(FieldChange(field=f"secret {name}", before=label, after=f"v{after}"))
+    return found
 
 
 def _fields(environment: Environment) -> dict[str, JsonValue]:

@@ -9,6 +9,7 @@ from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.identity import Principal
 from orchestrate.core.plan import Plan
+from orchestrate.core.steps import takes
 from orchestrate.core.untrusted import clean
 from orchestrate.engine import sshsig
 from orchestrate.engine.counting import problem
@@ -28,7 +29,7 @@ from orchestrate.tools.approval_documents import (
     You,
 )
 from orchestrate.tools.documents import Actor, PlanChange, RollbackTarget
-from orchestrate.tools.plans import compare, takes
+from orchestrate.tools.plans import compare
 
 
 def approval(session: Session, place: Place, row: ApprovalRow, you: You | None) -> ApprovalDocument:

@@ -193,6 +193,10 @@ def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
         why.append(f"another revision is live now: {live}")
     if was.to_digest != is_now.to_digest:
         why.append(f"{kept.version} is another revision now: its artifact or config changed")
+    if was.gates != is_now.gates:
+        why.append("what must be known before a deployment there is asked differently now")
+    if was.on_close != is_now.on_close:
+        why.append("what happens when its window closes is set differently now")
     if not why:
         why.append("what runs there was observed to be different")
     return PlanChanged(

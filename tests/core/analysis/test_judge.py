@@ -73,7 +73,7 @@ def test_a_broken_release_is_refused_at_once() -> None:
 
 
 def test_a_few_failures_over_the_limit_are_doubtful_and_not_refused() -> None:
-    found = verdict(WINDOW, [(5.0, (9, 0, 0), (90, 9, 0))] * 9 + [(5.0, (9, 5, 0), (90, 9, 0))])
+    found = verdict(WINDOW, [(5.0, (9, 0, 0), (90, 3, 0))] * 9 + [(5.0, (9, 5, 0), (90, 3, 0))])
     assert (found.outcome, found.state) == ("hold", "suspicious")
 
 
@@ -191,6 +191,8 @@ def test_a_bucket_is_a_fifth_of_the_window_within_bounds() -> None:
     for window_s, length in lengths.items():
         assert bucket_length(AnalysePolicy(window_s=window_s)) == length
     assert bucket_length(AnalysePolicy(bucket_s=60)) == 60
+    assert bucket_length(AnalysePolicy(horizon_s=3600)) == 10
+    assert bucket_length(AnalysePolicy(horizon_s=86_400)) == 120
 
 
 Counted = st.tuples(
@@ -248,5 +250,6 @@ def test_the_picture_is_well_formed_whatever_there_is_to_draw() -> None:
 
     for looks in ([], steady(2), steady(40, failed_new=2, failed_old=9)):
         readings = list(read(watched(WINDOW, looks), WINDOW, "errors"))
-        root = ElementTree.fromstring(svg(readings, "a < b & c", "x"))
+        root = ElementTree.fromstring(svg({"errors": readings, "a<b": readings}, "a < b & c", "x"))
         assert root.tag.endswith("svg")
+        assert [g.findtext("{*}text") for g in root.iterfind("{*}g")] == ["errors", "a<b"]

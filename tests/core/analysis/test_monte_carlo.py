@@ -20,6 +20,8 @@ ALIKE = {
     "weights": SAME.but(weights=(0.05, 0.25, 0.5)),
     "bursts of 0.02": SAME.but(together=0.02),
     "bursts of 0.05": SAME.but(together=0.05),
+    "95 % to the new one": SAME.but(new=570.0, old=30.0),
+    "90 % and bursts of 0.05": SAME.but(new=540.0, old=60.0, together=0.05),
     "equal": SAME.but(new=200.0, old=200.0, new_rate=0.002, old_rate=0.002),
 }
 
@@ -30,15 +32,24 @@ def test_a_release_that_is_no_worse_is_hardly_ever_refused(name: str) -> None:
     assert found.aborts <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / HOURS)
 
 
-def test_three_times_the_errors_are_seen_soon() -> None:
-    found = tally(SAME.but(new_rate=0.03, drift=0.3), HARM, HOURS, seed=2000)
-    assert found.median <= 17
+@pytest.mark.parametrize("name", ["one by one", "bursts of 0.05"])
+def test_nor_is_it_when_one_looks_at_each_fifth_bucket(name: str) -> None:
+    found = tally(ALIKE[name], HARM, HOURS, every=5, seed=1000)
+    assert found.aborts <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / HOURS)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.3])
+def test_three_times_the_errors_are_seen_soon(drift: float) -> None:
+    found = tally(SAME.but(new_rate=0.03, drift=drift), HARM, HOURS, seed=2000)
+    assert found.median_of_all <= 17
     assert found.aborts >= 0.95
 
 
-def test_three_times_the_errors_are_seen_in_bursts_too() -> None:
-    found = tally(SAME.but(new_rate=0.03, drift=0.3, together=0.02), HARM, 240, seed=3000)
+@pytest.mark.parametrize("drift", [0.0, 0.3])
+def test_three_times_the_errors_are_seen_in_bursts_too(drift: float) -> None:
+    found = tally(SAME.but(new_rate=0.03, drift=drift, together=0.02), HARM, 120, seed=3000)
     assert found.median <= 27
+    assert found.aborts >= 0.905 - 3 * math.sqrt(0.905 * 0.095 / 120)
 
 
 def test_a_good_release_is_promoted_and_one_twice_as_bad_is_not() -> None:

@@ -16,6 +16,7 @@ from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker, image_of, in_container
 from tests.support.docker.registry import Registry
 from tests.support.local import APP
+from tests.support.secrets import GivenSecrets
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -87,18 +88,18 @@ def test_a_registry_that_does_not_answer_is_worth_another_try(make_docker: Make)
         docker.provider.resolve("1.0.0")
 
 
-def test_credentials_come_from_the_variables_that_config_names(
-    make_docker: Make, locked_registry: Registry, monkeypatch: pytest.MonkeyPatch
+def test_credentials_come_from_the_secrets_that_config_names(
+    make_docker: Make, locked_registry: Registry
 ) -> None:
     names = {"username": "SHOP_REGISTRY_USER", "password": "SHOP_REGISTRY_PASSWORD"}
     docker = pushed(make_docker, locked_registry, "1.0.0", credentials=names)
-    with pytest.raises(SecretMissing, match="SHOP_REGISTRY_USER and SHOP_REGISTRY_PASSWORD"):
+    with pytest.raises(SecretMissing, match="SHOP_REGISTRY_USER"):
         docker.provider.resolve("1.0.0")
-    monkeypatch.setenv("SHOP_REGISTRY_USER", "shop")
-    monkeypatch.setenv("SHOP_REGISTRY_PASSWORD", "wrong")
+    images = docker.provider.images
+    images.secrets = GivenSecrets(SHOP_REGISTRY_USER="shop", SHOP_REGISTRY_PASSWORD="wrong")
     with pytest.raises(ProviderUnavailable, match="refuses"):
         docker.provider.resolve("1.0.0")
-    monkeypatch.setenv("SHOP_REGISTRY_PASSWORD", "pa55")
+    images.secrets = GivenSecrets(SHOP_REGISTRY_USER="shop", SHOP_REGISTRY_PASSWORD="pa55")
     docker.up(docker.pinned("1.0.0"), 1)
     assert "pa55" not in repr(docker.provider.containers.all())
 

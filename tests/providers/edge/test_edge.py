@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,6 +22,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Ref
 from orchestrate.providers.edge import Backend, Edge, Place, Traffic, edge
+from orchestrate.providers.edge.metrics import made
 from orchestrate.providers.processes.ports import free_port, is_free
 from tests.support.local import ask
 from tests.support.real import need_program
@@ -102,6 +104,39 @@ def serves(found: Edge) -> bool:
         return ask(found.place.url).status == 200
     except OSError:
         return False
+
+
+class TestCounting:
+    @pytest.mark.trap(49)
+    def test_health_probes_are_no_requests(self, make: Make, old: Server) -> None:
+        found = make()
+        often = GATE.model_copy(update={"interval_s": 0.05})
+        found.apply("shop--dev", traffic((OLD, old, 100), gate=often), write(1))
+        probed = eventually(lambda: len(old.paths) > 10 and set(old.paths))
+        assert probed == {often.path}
+        ask(found.place.url)
+        counted = eventually(lambda: found.counts("shop--dev").get(OLD.key))
+        assert counted is not None and counted.total == 1
+
+    @pytest.mark.trap(50)
+    def test_what_the_client_did_wrong_or_gave_up_is_no_failure(self) -> None:
+        counted = made({"200": 90, "404": 5, "429": 2, "499": 7, "500": 1, "502": 2, "0": 1}, {})
+        assert (counted.total, counted.failed) == (108, 4)
+
+    @pytest.mark.trap(50)
+    def test_a_client_that_gives_up_is_counted_and_not_as_a_failure(
+        self, make: Make, old: Server
+    ) -> None:
+        found = make()
+        found.apply("shop--dev", traffic((OLD, old, 100)), write(1))
+        place = urlsplit(found.place.url)
+        with socket.create_connection((place.hostname, place.port)) as gone:
+            gone.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            eventually(lambda: "/slow" in old.paths)
+        counted = eventually(lambda: found.counts("shop--dev").get(OLD.key))
+        old.go_on.set()
+        assert counted is not None
+        assert (counted.codes, counted.failed) == ({"499": 1}, 0)
 
 
 class TestSurvival:

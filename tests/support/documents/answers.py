@@ -15,8 +15,26 @@ VALIDATION: Doc = {
     "environment": "production",
     "version": "1.4.2",
     "ready": False,
+    "pending": False,
+    "commit": "git:5b0c1f2" + "0" * 33,
+    "artifact": "sha256:9c2fa1c8" + "0" * 56,
     "checks": [
-        check("artifact", "pass", "directory found, pinned as 9c2fa1c80b5e", took_s=0.4),
+        check("artifact", "pass", "image found, pinned as 9c2fa1c80b5e", took_s=0.4),
+        check("signature", "pass", "cosign key ci.pub covers 9c2fa1c80b5e", took_s=0.6),
+        check(
+            "security",
+            "fail",
+            "1 high: CVE-2026-30112 in libxml2 2.12.1",
+            "mend it, or list CVE-2026-30112 under checks.security.allow with a reason and an end "
+            "date",
+            2.1,
+        ),
+        check(
+            "window",
+            "fail",
+            'freeze "black friday" until Tue 1 Dec 09:00 Europe/Prague, in 7d 18h',
+            'wait, or orchestrate deploy ... --break-glass "reason" (approver, audited)',
+        ),
         check(
             "reachable: port",
             "fail",

@@ -11,6 +11,8 @@ TARGET: Doc = {
     "restorable": True,
     "running": True,
     "lost": [],
+    "secrets": 4,
+    "secrets_readable": 4,
 }
 
 PLAN: Doc = {
@@ -42,6 +44,8 @@ PLAN: Doc = {
     "rollback": TARGET,
     "needs_confirmation": True,
     "needs_approval": False,
+    "window": "open until 20:00 Europe/Prague",
+    "on_close": "hold",
     "at_least_s": 1380.0,
     "analysis": {
         "percent": 10,
@@ -116,6 +120,14 @@ ENVIRONMENT: Doc = {
     "drift": [],
     "quarantined": ["1.4.3"],
     "requires_approval": False,
+    "window": {
+        "open": True,
+        "changes_at": "2026-11-23T19:00:00Z",
+        "zone": "Europe/Prague",
+        "text": "open until 20:00 Europe/Prague",
+        "rules": "Mon-Thu 09:00-20:00, Fri 09:00-16:00 Europe/Prague",
+        "on_close": "hold",
+    },
     "guarded": True,
     "allowed_actions": [{"action": "deploy", "allowed": True, "why": None}],
     "settings": None,
@@ -151,6 +163,7 @@ SETTINGS: Doc = {
     "variables": {"LOG_LEVEL": "info", "DATABASE_POOL": "8"},
     "secrets": ["DB_URL", "PAYMENT_KEY"],
     "requires_approval": False,
+    "checks": {"tests": {"github": "acme/shop"}, "required": ["artifact"], "floor": "1.4.0"},
     "timeout_s": 3600.0,
     "when_busy": "refuse",
     "source": "orchestrate.yaml:14",

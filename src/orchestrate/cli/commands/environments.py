@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, cast
 
 from orchestrate.cli.client import segment
@@ -21,6 +21,7 @@ from orchestrate.core.names import did_you_mean
 if TYPE_CHECKING:
     from orchestrate.cli.documents import DeletedEnvironment, EnvironmentChanges
     from orchestrate.core.environment import Environment
+    from orchestrate.core.secret import Secret
 
 _COMMAND_LINE = "the command line"
 _PLACE = re.compile(rf"^{_COMMAND_LINE}:\d+:\d+: ")
@@ -29,8 +30,14 @@ _SETTINGS = ("type", "provider", "url", "config", "variable", "strategy")
 
 def create(session: Session, given: Given) -> int:
     """Create what does not exist and change what differs, after showing it."""
-    found = _from_file(given) if given.text("file") else _from_options(given)
-    body = {"environments": [e.model_dump(mode="json") for e in found]}
+    found, values = _from_file(given) if given.text("file") else (_from_options(given), {})
+    body = {
+        "environments": [e.model_dump(mode="json") for e in found],
+        "secrets": {
+            environment: {name: value.reveal() for name, value in imported.items()}
+            for environment, imported in values.items()
+        },
+    }
     answer = session.client.post("/api/environments", {**body, "dry_run": True})
     planned = cast("EnvironmentChanges", answer.document)
     session.note(changes.changes(planned, session.paint))
@@ -74,7 +81,8 @@ def _typed(session: Session, name: str) -> str | None:
     return typed if typed == name.rpartition("/")[2] else None
 
 
-def _from_file(given: Given) -> "list[Environment]":
+def _from_file(given: Given) -> "tuple[list[Environment], dict[str, dict[str, Secret]]]":
+    """The environments, and the values of secrets that the file imports."""
     clash = [f"--{name}" for name in _SETTINGS if given.text(name) or given.many(name)]
     if clash or given.text("argument"):
         raise InvalidInput(
@@ -93,7 +101,8 @@ def _from_file(given: Given) -> "list[Environment]":
                 why=[f"there are {', '.join(known)}"],
                 fix=[f"did you mean {meant[0]}?"] if meant else [],
             )
-    return [e for e in config.environments if not wanted or e.name in wanted]
+    found = [e for e in config.environments if not wanted or e.name in wanted]
+    return found, {e.name: config.secrets[e.name] for e in found if config.secrets[e.name]}
 
 
 def _read(file: str, app: str | None) -> Config:
@@ -108,13 +117,34 @@ def _read(file: str, app: str | None) -> Config:
     except UnicodeDecodeError as problem:
         raise InvalidInput(f"{file} is not UTF-8 text", fix=["save it as UTF-8"]) from problem
     root = os.path.dirname(os.path.abspath(file))
-    return parse(
+    config = parse(
         text,
         file=os.path.basename(file),
         root=root,
         default_app=app or default_app(root),
         variables=os.environ,
+        read_file=lambda name: _text_of(os.path.join(root, name), name),
     )
+    forget({value.reveal() for each in config.secrets.values() for value in each.values()})
+    return config
+
+
+def forget(values: Collection[str]) -> None:
+    """Take variables with these values out of the environment: a service that this command starts
+    would inherit them, and keep them for as long as it runs."""
+    for name in [name for name, text in os.environ.items() if text in values]:
+        del os.environ[name]
+
+
+def _text_of(path: str, name: str) -> str:
+    """A file that the configuration names. Raises InvalidInput."""
+    try:
+        with open(path, encoding="utf-8") as opened:
+            return opened.read()
+    except OSError as problem:
+        raise InvalidInput(f"{name}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise InvalidInput(f"{name} is not UTF-8 text") from problem
 
 
 def _from_options(given: Given) -> "list[Environment]":

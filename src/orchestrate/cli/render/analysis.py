@@ -14,7 +14,7 @@ LABEL = 9
 
 
 def analysis(doc: "Analysis", paint: Paint) -> list[str]:
-    """The verdict first, then each metric with its counts, then the picture of the errors."""
+    """The verdict first, then each metric with its counts and its picture."""
     verdict = doc["verdict"]
     lines = [cut(doc["summary"], paint.width)]
     state = f"{words.word(verdict['state'] or 'watching')} after {_length(verdict['watched_s'])}"
@@ -45,8 +45,7 @@ def _metric(doc: "Analysis", metric: "Metric", paint: Paint) -> list[str]:
         ("bursts", _bursts(metric)),
     ]
     lines = [f"{what}, {words.counted(metric['buckets'], 'bucket')}", *fields(facts, paint.width)]
-    if what == "errors":
-        lines += ["", *plot(metric["points"], paint)]
+    lines += ["", *plot(metric["points"], paint)]
     return [clean(line) for line in lines]
 
 

@@ -5,8 +5,13 @@ began again; a span in which nobody looked for long is no bucket, because nobody
 served in it.
 """
 
+from collections.abc import Mapping, Sequence
+
+from orchestrate.core.analysis import sourced
 from orchestrate.core.analysis.counts import Bucket, Counts, Sample
+from orchestrate.core.analysis.sourced import Due, Slots, Sourced
 from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.metrics import ERRORS
 from orchestrate.core.model import Model
 
 Triple = tuple[int, int, int]
@@ -16,6 +21,8 @@ Nine = tuple[int, int, int, int, int, int, int, int, int]
 NOTHING: Triple = (0, 0, 0)
 LONGEST_BUCKET_S = 10.0
 SHORTEST_BUCKET_S = 0.5
+MOST_BUCKETS = 720
+"""Of a step, where their length is not set."""
 GAP_BUCKETS = 2
 GAP_S = 5.0
 """Nobody looked for longer than both: a gap."""
@@ -55,6 +62,8 @@ class Evidence(Model):
     """The last look found no counters."""
     last: Seen | None = None
     part: Part = Part()
+    sourced: Sourced = Sourced()
+    """What a metric source counted."""
 
     def counted(self) -> tuple[Bucket, ...]:
         """The buckets."""
@@ -72,10 +81,12 @@ class Evidence(Model):
 
 
 def bucket_length(policy: AnalysePolicy) -> float:
-    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten."""
+    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten; longer
+    under a long horizon, since each look keeps and judges all buckets."""
     if policy.bucket_s is not None:
         return policy.bucket_s
-    return min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
+    usual = min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
+    return max(usual, (policy.horizon_s or 0.0) / MOST_BUCKETS)
 
 
 def next_step(evidence: Evidence) -> Evidence:
@@ -83,7 +94,12 @@ def next_step(evidence: Evidence) -> Evidence:
     starts = evidence.starts
     if evidence.buckets and evidence.starts[-1:] != (len(evidence.buckets),):
         starts = (*starts, len(evidence.buckets))
-    return Evidence(buckets=evidence.buckets, starts=starts, slow_over_s=evidence.slow_over_s)
+    return Evidence(
+        buckets=evidence.buckets,
+        starts=starts,
+        slow_over_s=evidence.slow_over_s,
+        sourced=sourced.next_step(evidence.sourced),
+    )
 
 
 def frozen(evidence: Evidence, slow_over_s: float) -> Evidence:
@@ -116,6 +132,31 @@ def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
     if evidence.watched_s >= policy.warm_up_s:
         update |= _into_bucket(evidence, span, new, old, length)
     return evidence.model_copy(update=update)
+
+
+def read(evidence: Evidence, what: Due, found: Mapping[str, tuple[Slots, Slots]]) -> Evidence:
+    """With what a metric source counted. Where it counts errors, its time is the analysis's: a
+    span without values stops the clock."""
+    update: dict[str, object] = {"sourced": sourced.read(evidence.sourced, what, found)}
+    if ERRORS in found:
+        new, old = found[ERRORS]
+        both = [(n, o) for n, o in zip(new, old, strict=True) if n is not None and o is not None]
+        update |= {
+            "blind": False,
+            "watched_s": evidence.watched_s + len(both) * what.slot_s,
+            "new": _sum(evidence.new, _triple([n for n, _ in both])),
+            "old": _sum(evidence.old, _triple([o for _, o in both])),
+        }
+    return evidence.model_copy(update=update)
+
+
+def unanswered(evidence: Evidence, why: str) -> Evidence:
+    """After a question to a metric source that was not answered."""
+    return evidence.model_copy(update={"sourced": sourced.without_answer(evidence.sourced, why)})
+
+
+def _triple(counts: Sequence[Counts]) -> Triple:
+    return (sum(each.total for each in counts), sum(each.failed for each in counts), 0)
 
 
 def _into_bucket(

@@ -1,32 +1,49 @@
 """The confidence sequence over time as SVG: text, without a library and without a script."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrate.core.analysis.readings import Reading
 
-WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 44, 36
+WIDTH, PANEL = 720, 250
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 24, 36
+HEAD = 44
 Point = tuple[float, float]
 
 
-def svg(readings: Sequence[Reading], title: str, text: str) -> str:
-    """The difference of the shares with its bounds, bucket by bucket; above zero is worse."""
+def svg(metrics: Mapping[str, Sequence[Reading]], title: str, text: str) -> str:
+    """A panel for each metric: the difference of the shares with its bounds, bucket by bucket;
+    above zero is worse."""
+    height = HEAD + PANEL * max(len(metrics), 1)
+    return "\n".join(
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+            'font-family="sans-serif" font-size="12">',
+            f"<title>{_plain(title)}</title><desc>{_plain(text)}</desc>",
+            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
+            f'<text x="{LEFT}" y="18" font-weight="bold">{_plain(title)}</text>',
+            f'<text x="{LEFT}" y="34" fill="#555">{_plain(text[:110])}</text>',
+            *(
+                _panel(name, readings, HEAD + PANEL * number)
+                for number, (name, readings) in enumerate(metrics.items())
+            ),
+            "</svg>\n",
+        )
+    )
+
+
+def _panel(name: str, readings: Sequence[Reading], top: int) -> str:
     values = [v for r in readings for v in (r.difference, r.lower, r.upper) if v is not None]
     low, high = min([0.0, *values]), max([0.0, *values])
     room = (high - low) * 0.05 or 0.001
     scale = _Scale(max(len(readings), 1), low - room, high + room)
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-            'font-family="sans-serif" font-size="12">',
-            f"<title>{_plain(title)}</title><desc>{_plain(text)}</desc>",
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-            f'<text x="{LEFT}" y="18" font-weight="bold">{_plain(title)}</text>',
-            f'<text x="{LEFT}" y="34" fill="#555">{_plain(text[:110])}</text>',
+            f'<g transform="translate(0 {top})">',
+            f'<text x="{LEFT}" y="14">{_plain(name)}</text>',
             _band(readings, scale),
             _line(readings, scale),
             *_axes(scale),
-            "</svg>\n",
+            "</g>",
         )
     )
 
@@ -42,7 +59,7 @@ class _Scale:
 
     def y(self, value: float) -> float:
         part = (value - self.low) / (self.high - self.low)
-        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * part, 1)
+        return round(PANEL - BOTTOM - (PANEL - TOP - BOTTOM) * part, 1)
 
 
 def _band(readings: Sequence[Reading], scale: _Scale) -> str:
@@ -67,8 +84,8 @@ def _axes(scale: _Scale) -> list[str]:
             f'<text x="{LEFT - 6}" y="{scale.y(v) + 4}" text-anchor="end">{100 * v:+.2f}%</text>'
             for v in (scale.low, 0.0, scale.high)
         ),
-        f'<text x="{right}" y="{HEIGHT - 12}" text-anchor="end">buckets: {scale.count}; '
-        "above the dashed line the new one fails more</text>",
+        f'<text x="{right}" y="{PANEL - 12}" text-anchor="end">buckets: {scale.count}; '
+        "above the dashed line the new one is worse</text>",
     ]
 
 

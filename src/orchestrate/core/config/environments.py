@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
 from orchestrate.core.config.approvals import approvals_of
+from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
-from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.interpolate import fill
 from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.nodes import Scalar
+from orchestrate.core.config.notifications import notifications_of
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
+from orchestrate.core.config.secrets import backends_of, secrets_of
 from orchestrate.core.config.section import YEAR_S, Section
+from orchestrate.core.config.urls import wrong_with
+from orchestrate.core.config.windows import calendar_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
 from orchestrate.core.names import check_name
@@ -29,15 +33,26 @@ KEYS = (
     "health",
     "variables",
     "secrets",
+    "secret_backends",
     "requires_approval",
     "approvals",
     "timeout",
     "when_busy",
     "limits",
+    "checks",
+    "windows",
+    "freezes",
+    "openings",
+    "on_close",
+    "notifications",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = "ORCHESTRATE_"
+
+
+def no_files(name: str) -> str:
+    raise InvalidInput(f"{name} cannot be read here")
 
 
 @dataclass(frozen=True)
@@ -51,18 +66,19 @@ class Given:
     variables: Mapping[str, str]
     providers: Collection[str]
     """Names of providers that other distributions brought."""
+    read_file: Reader = field(default=no_files)
 
 
 def environment_of(
     name: str, section: Section, line: int, given: Given
 ) -> tuple[Environment, dict[str, Secret]]:
-    """The environment that `section` describes, with its secrets. What is wrong is noted, and
-    something harmless stands in its place."""
+    """The environment that `section` describes, with the secrets that are imported.
+    What is wrong is noted, and something harmless stands in its place."""
     section.require("type", "provider")
     _check_name(name, section)
-    secrets = _secrets(section, given)
+    secrets = secrets_of(section, given.variables)
     variables = _variables(section, given)
-    _refuse_both(section, secrets, variables)
+    _refuse_both(section, secrets.names, variables)
     kind = _type(section)
     approvals = approvals_of(section, kind)
     environment = Environment(
@@ -75,15 +91,20 @@ def environment_of(
         strategy=strategy_of(section),
         health=health_of(section),
         variables=variables,
-        secrets=tuple(secrets),
+        secrets=secrets.names,
+        secret_sources=secrets.sources,
+        secret_backends=backends_of(section),
         requires_approval=approvals is not None or section.flag("requires_approval", False),
         approvals=approvals,
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
         limits=limits_of(section),
+        checks=checks_of(section, given.read_file),
+        calendar=calendar_of(section),
+        notifications=notifications_of(section, secrets.names),
         source=f"{given.file}:{line}",
     )
-    return environment, secrets
+    return environment, secrets.values
 
 
 def _check_name(name: str, section: Section) -> None:
@@ -114,25 +135,10 @@ def _url(section: Section) -> str | None:
     url = section.text("url", None, right := "write one such as https://staging.example.com")
     if url is None:
         return None
-    wrong = _wrong_with(url)
+    wrong = wrong_with(url)
     if wrong:
         section.wrong("url", wrong, right)
     return url
-
-
-def _wrong_with(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not a url"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user name or password, which everybody could read"
-    if parts.scheme not in ("http", "https"):
-        return f"is {shown(url)}, not an http or https url"
-    if not host or not url.isprintable() or " " in url:
-        return f"is {shown(url)}, which names no host"
-    return None
 
 
 def _config(section: Section, given: Given) -> dict[str, Value]:
@@ -151,24 +157,6 @@ def _variables(section: Section, given: Given) -> dict[str, str]:
         name: fill(scalar, given.variables, variables.path(name), section.problems) or ""
         for name, scalar in _texts(variables).items()
     }
-
-
-def _secrets(section: Section, given: Given) -> dict[str, Secret]:
-    secrets = section.section("secrets", None)
-    if secrets is None:
-        return {}
-    found: dict[str, Secret] = {}
-    for name, scalar in _texts(secrets).items():
-        if not has_hole(scalar.text):
-            secrets.wrong(
-                name, "is written in the file, where everybody can read it", "write ${NAME}"
-            )
-            continue
-        value = fill(scalar, given.variables, secrets.path(name), section.problems)
-        if value == "":
-            secrets.wrong(name, "is filled in with nothing", "set its variable to the value")
-        found[name] = Secret(value or "")
-    return found
 
 
 def _texts(section: Section) -> dict[str, Scalar]:

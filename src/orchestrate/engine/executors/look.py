@@ -4,12 +4,12 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
 from orchestrate.core.errors import OrchestrateError, StepFailed
-from orchestrate.core.protocols import Provider
+from orchestrate.core.protocols import MetricSource, Provider
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
@@ -30,6 +30,8 @@ class Scene:
     provider: Provider
     revision: Callable[[str], Revision]
     host: str | None = None
+    source: MetricSource | None = None
+    """What the steps' metrics are asked of."""
     clock: Callable[[], float] = time.time
 
 
@@ -62,6 +64,11 @@ def watched(memory: Memory, now: float) -> dict[str, JsonValue]:
     return {**memory, "watched": so_far + min(gap, longest), "last": now}
 
 
+def paced(look: Look, least_s: float) -> Look:
+    """The same, with the next look no sooner than the platform likes to be asked."""
+    return replace(look, again_s=max(look.again_s, least_s))
+
+
 def elapsed(memory: Memory) -> float:
     """Seconds for which this step was watched."""
     found = memory.get("watched")
@@ -72,7 +79,11 @@ def failed(
     kind: type[StepFailed], message: str, scene: Scene, revision: Ref, *, why: list[str]
 ) -> OrchestrateError:
     """A failure of a revision, with the last lines it logged."""
-    lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    try:
+        lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    except OrchestrateError as problem:
+        # What went wrong is the news, not that its log cannot be read besides.
+        why, lines = [*why, f"its log could not be read: {problem.message}"], []
     if lines:
         why = [*why, "last lines of its log:", *lines[-LINES_SHOWN:]]
     return kind(message, why=why, fix=FIX)

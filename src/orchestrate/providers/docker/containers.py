@@ -1,7 +1,7 @@
 """The containers of one environment. Their labels are the record of what each one is."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrate.core.errors import ExitedAtOnce, PortTaken, StepFailed
 from orchestrate.core.protocols import Write
@@ -53,6 +53,7 @@ class Containers:
         number: int,
         port: int,
         write: Write,
+        secrets: Mapping[str, str],
     ) -> str:
         """A container that is not started yet; returns its id.
 
@@ -69,7 +70,7 @@ class Containers:
                     name=name,
                     detach=True,
                     ports=[settings.port],
-                    environment=shape.variables(revision, settings, number),
+                    environment=shape.variables(revision, settings, number, secrets),
                     user=shape.user(settings, self._user_of(image)),
                     labels=self._labels(shape.labels(revision, settings, number, port, write)),
                     host_config=shape.host_config(api, settings, port),

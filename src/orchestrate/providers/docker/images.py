@@ -4,7 +4,6 @@ A repository that begins with a registry's host is asked for at that registry; o
 image of the engine's own, pinned by its id, and never removed here: it may be the only one.
 """
 
-import os
 import re
 from collections.abc import Mapping
 
@@ -13,11 +12,11 @@ from orchestrate.core.errors import (
     DiskFull,
     OrchestrateError,
     ProviderUnavailable,
-    SecretMissing,
     StepFailed,
     TemporaryError,
 )
 from orchestrate.core.names import check_version, did_you_mean
+from orchestrate.core.protocols import Secrets
 from orchestrate.core.revision import Artifact
 from orchestrate.providers.docker.engine import Absent, Conflict, Json, client, items, part, told
 from orchestrate.providers.docker.host import Host
@@ -31,8 +30,8 @@ _UNKNOWN = re.compile(r"manifest unknown|not found|name unknown|no such", re.IGN
 class Images:
     """The images of the engine at `host`."""
 
-    def __init__(self, host: Host, credentials: Credentials | None) -> None:
-        self.host, self.credentials = host, credentials
+    def __init__(self, host: Host, credentials: Credentials | None, secrets: Secrets) -> None:
+        self.host, self.credentials, self.secrets = host, credentials, secrets
 
     def pin(self, pattern: str, version: str) -> Artifact:
         """What `version` of `pattern` is now. Pulls nothing.
@@ -103,17 +102,13 @@ class Images:
         return sorted({m[1] for name in names if (m := fits.fullmatch(name))}, key=_by_number)
 
     def login(self) -> Mapping[str, str] | None:
-        """User and password, from the variables that config names. Raises SecretMissing."""
+        """User and password, from the secrets that config names. Raises SecretMissing."""
         if self.credentials is None:
             return None
-        names = {"username": self.credentials.username, "password": self.credentials.password}
-        missing = [name for name in names.values() if not os.environ.get(name)]
-        if missing:
-            raise SecretMissing(
-                f"the service does not have {' and '.join(missing)}, to log in to the registry",
-                fix=["set them where the service is started, and start it again"],
-            )
-        return {kind: os.environ[name] for kind, name in names.items()}
+        return {
+            "username": self.secrets.get(self.credentials.username).reveal(),
+            "password": self.secrets.get(self.credentials.password).reveal(),
+        }
 
     def _here(self, name: str) -> str | None:
         """The id of an image on the engine."""

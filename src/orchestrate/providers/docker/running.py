@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from orchestrate.core.environment import HealthGate
 from orchestrate.core.errors import FencedOut, OrchestrateError, PortTaken
-from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Write
+from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Secrets, Write
 from orchestrate.core.revision import Revision
 from orchestrate.providers.docker.containers import Containers
 from orchestrate.providers.docker.images import Images
@@ -35,8 +35,11 @@ _lock = threading.Lock()
 class Running:
     """The containers that are there, and the record of those that are wanted."""
 
-    def __init__(self, containers: Containers, images: Images, record: Record) -> None:
+    def __init__(
+        self, containers: Containers, images: Images, record: Record, secrets: Secrets
+    ) -> None:
         self.containers, self.images, self.record = containers, images, record
+        self.secrets = secrets
 
     def start(self, revision: Revision, replicas: int, write: Write, held: Collection[int]) -> None:
         """Have at least `replicas`. Ports in `held` are in the edge's document and stay."""
@@ -196,11 +199,15 @@ class Running:
     def _make(self, revision: Revision, number: int, write: Write) -> None:
         settings = settings_of(revision.config)
         image = self.images.ensure(revision.artifact)
+        hidden = {
+            name: self.secrets.get(name, version).reveal()
+            for name, version in revision.secret_versions.items()
+        }
         avoid = self.containers.taken_ports()
         for left in reversed(range(TRIES)):
             port = ports.free_port(avoid)
             avoid.add(port)
-            made = self.containers.create(revision, settings, image, number, port, write)
+            made = self.containers.create(revision, settings, image, number, port, write, hidden)
             try:
                 self.containers.start(made)
             except PortTaken:

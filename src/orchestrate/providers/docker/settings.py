@@ -23,7 +23,8 @@ _CAPABILITY = re.compile(r"[A-Z_]{3,40}")
 
 @dataclass(frozen=True)
 class Credentials:
-    """Names of the service's environment variables that hold a registry's user and password."""
+    """Names of the environment's secrets that hold a registry's user and password. They are not
+    given to the application."""
 
     username: str
     password: str
@@ -198,5 +199,5 @@ def _credentials(value: JsonValue) -> Credentials:
     if isinstance(value, dict) and set(value) == {"username", "password"}:
         return Credentials(variable(value["username"]), variable(value["password"]))
     raise ValueError(
-        "it must be {username: NAME, password: NAME}, names of variables of the service"
+        "it must be {username: NAME, password: NAME}, names of secrets of the environment"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrate.core.protocols import Write
@@ -18,12 +19,15 @@ NOBODY = "65534:65534"
 _ROOT = {"", "0", "root", "0:0", "root:root"}
 
 
-def variables(revision: Revision, settings: Settings, number: int) -> dict[str, str]:
+def variables(
+    revision: Revision, settings: Settings, number: int, secrets: Mapping[str, str]
+) -> dict[str, str]:
     """Of the image's own, the config's and the revision's variables, later ones win."""
     return {
         **settings.environment,
         settings.port_variable: str(settings.port),
         **variables_of(revision),
+        **secrets,
         "ORCHESTRATE_REPLICA": str(number),
     }
 

@@ -48,7 +48,7 @@ class LocalProvider:
         self.slug = slug_of(environment.app, environment.name)
         self.directory = os.path.join(self.home, "local", self.slug)
         self.versions = Versions(os.path.join(self.directory, "versions"))
-        self.running = Running(os.path.join(self.directory, "run"), self.home)
+        self.running = Running(os.path.join(self.directory, "run"), self.home, secrets)
         self.fence = Fence(self.directory)
         self.front = Front(environment, self.home, self.running)
         self.edge = self.front.edge

@@ -1,5 +1,6 @@
 """The processes of one environment's revisions: one supervised program per revision."""
 
+import json
 import os
 import shutil
 import sys
@@ -7,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace as changed
 
 from orchestrate.core.environment import HealthGate
-from orchestrate.core.errors import ProviderConfigInvalid
-from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Write
+from orchestrate.core.errors import ProviderConfigInvalid, SecretMissing
+from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Secrets, Write
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.providers.local.settings import settings_of
 from orchestrate.providers.processes import ports
@@ -27,8 +28,8 @@ _STATES: Mapping[str, ReplicaState] = {
 class Running:
     """The directory `run/` of an environment: `run/<revision key>/` each."""
 
-    def __init__(self, directory: str, home: str) -> None:
-        self.directory, self.home = directory, home
+    def __init__(self, directory: str, home: str, secrets: Secrets | None = None) -> None:
+        self.directory, self.home, self._secrets = directory, home, secrets
 
     def keys(self) -> list[str]:
         """Revisions that were ever started here, and not yet pruned."""
@@ -38,7 +39,8 @@ class Running:
             return []
 
     def program(self, key: str) -> Program:
-        return Program(os.path.join(self.directory, key))
+        """The program of a revision; its supervisor is started with the secrets it pins."""
+        return Program(os.path.join(self.directory, key), lambda: self._hidden(key))
 
     def spec(self, key: str) -> Spec | None:
         return self.program(key).spec()
@@ -72,9 +74,15 @@ class Running:
                 grace_s=settings.grace_s,
                 log_bytes=settings.log_bytes,
                 log_files=settings.log_files,
-                labels={"version": revision.version, "health": revision.health.model_dump_json()},
+                labels={
+                    "version": revision.version,
+                    "health": revision.health.model_dump_json(),
+                    "secrets": json.dumps(revision.secret_versions),
+                },
             )
 
+        for name, version in revision.secret_versions.items():
+            self._secret(name, version)  # refused before anything is asked for
         self.program(revision.key).ask(change)
 
     def shrink(self, key: str, replicas: int, write: Write) -> None:
@@ -138,6 +146,17 @@ class Running:
         """Forget a revision that does not run: its logs too."""
         if not self.program(key).supervised():
             shutil.rmtree(os.path.join(self.directory, key), ignore_errors=False)
+
+    def _hidden(self, key: str) -> dict[str, str]:
+        """The secrets of a revision, in the versions it was started with."""
+        spec = self.spec(key)
+        pinned = json.loads(spec.labels.get("secrets", "{}")) if spec else {}
+        return {name: self._secret(name, version) for name, version in pinned.items()}
+
+    def _secret(self, name: str, version: str) -> str:
+        if self._secrets is None:
+            raise SecretMissing(f"there is no secret {name} here")
+        return self._secrets.get(name, version).reveal()
 
     def _ports(
         self, key: str, present: Spec | None, wanted: int, held: Collection[int]

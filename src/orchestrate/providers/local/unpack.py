@@ -4,21 +4,21 @@ Regular files and directories only; links are taken from directories and git, ne
 and only those that stay inside. Counts and bytes are capped by what is really written.
 """
 
+import gzip
 import hashlib
 import os
-import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from typing import IO
 
 from orchestrate.core.errors import ArtifactInvalid
-from orchestrate.providers.local import tree
+from orchestrate.providers.local import archives, tree
 
 BLOCK = 1 << 20
-_DRIVE = re.compile(r"^[A-Za-z]:")
 
 
 class Target:
@@ -54,7 +54,9 @@ class Target:
 
     def add_link(self, path: str, target: str) -> None:
         if not tree.inside(path, target):
-            raise _refused(path, f"it is a link that leads out of the artifact, to {target}")
+            raise archives.refused(
+                path, f"it is a link that leads out of the artifact, to {target}"
+            )
         self._count()
         self.add_directory(os.path.dirname(path))
         os.symlink(target, os.path.join(self.directory, path))
@@ -95,7 +97,17 @@ def from_archive(path: str, content: IO[bytes], target: Target) -> None:
             _from_zip(content, target)
         else:
             from_tar(content, target, compressed=not path.endswith(".tar"), links=False)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, FileExistsError) as problem:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        FileExistsError,
+        RecursionError,
+        NotImplementedError,
+        ValueError,
+    ) as problem:
         raise ArtifactInvalid(
             f"{os.path.basename(path)} is broken",
             why=[str(problem) or type(problem).__name__],
@@ -113,9 +125,15 @@ def from_tar(
     content: IO[bytes], target: Target, *, compressed: bool, links: bool, below: str = ""
 ) -> None:
     """Unpack a tar stream; with `below`, only what lies in that directory of it."""
-    with tarfile.open(fileobj=content, mode="r|gz" if compressed else "r|") as archive:
+    stream: archives.Readable = content
+    if compressed:
+        stream = gzip.GzipFile(fileobj=content, mode="rb")
+    with tarfile.TarFile(fileobj=archives.Forward(stream), mode="r") as archive:
+        names = archives.Names(of_commit=links)
         for member in archive:
-            path = _name(member.name)
+            path = names.checked(member.name)
+            if member.size < 0:
+                raise archives.refused(path, "its size is negative")
             if below:
                 if not path.startswith(f"{below}/"):
                     continue
@@ -124,12 +142,15 @@ def from_tar(
                 continue
             if member.isdir():
                 target.add_directory(path)
-            elif member.isreg() and (file := archive.extractfile(member)) is not None:
-                target.add_file(path, file, bool(member.mode & stat.S_IXUSR))
             elif links and member.issym():
                 target.add_link(path, member.linkname)
+            elif member.isreg() and not member.issparse():
+                _refuse_privileged(path, member.mode)
+                file = archive.extractfile(member)
+                assert file is not None
+                target.add_file(path, file, bool(member.mode & stat.S_IXUSR))
             else:
-                raise _refused(path, "it is a link or a device, and only files are taken")
+                raise archives.refused(path, "it is a link or a device, and only files are taken")
 
 
 def discard(directory: str) -> None:
@@ -142,37 +163,32 @@ def discard(directory: str) -> None:
 
 
 def _from_zip(content: IO[bytes], target: Target) -> None:
+    archives.refuse_crowded(content, target.most_files)
     with zipfile.ZipFile(content) as archive:
+        names = archives.Names()
         for member in archive.infolist():
-            path = _name(member.filename)
+            path = names.checked(member.filename)
             mode = member.external_attr >> 16
             if not path:
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(path, "it is a link or a device, and only files are taken")
+                raise archives.refused(path, "it is a link or a device, and only files are taken")
             if member.flag_bits & 1:
-                raise _refused(path, "it is encrypted")
+                raise archives.refused(path, "it is encrypted")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # What others unpack to cannot be bounded while they are being unpacked.
+                raise archives.refused(path, "it is compressed in an unusual way")
             if member.is_dir():
                 target.add_directory(path)
             else:
+                _refuse_privileged(path, mode)
                 with archive.open(member) as file:
                     target.add_file(path, file, bool(mode & stat.S_IXUSR))
 
 
-def _name(name: str) -> str:
-    """A member's path, clean. Raises ArtifactInvalid for one that leads out."""
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or _DRIVE.match(name):
-        raise _refused(name, "its path leads out of the artifact")
-    return "/".join(parts)
-
-
-def _refused(path: str, why: str) -> ArtifactInvalid:
-    return ArtifactInvalid(
-        f"the artifact holds {path[:200]!r}, which is refused",
-        why=[why],
-        fix=["build the artifact without it"],
-    )
+def _refuse_privileged(path: str, mode: int) -> None:
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise archives.refused(path, "it is set to run as another user or group")
 
 
 def _too_large(what: str, setting: str) -> ArtifactInvalid:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -25,13 +25,17 @@ from orchestrate.providers.processes.identity import Identity
 from orchestrate.providers.processes.spec import Seen, Spec, identity_of, seen_of, spec_of
 
 START_S = 20.0
+Hidden = Callable[[], Mapping[str, str]]
 
 
 class Program:
     """The program supervised in `directory`, which holds all there is to know about it."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, hidden: Hidden = dict) -> None:
+        """`hidden` gives the variables that are written nowhere; it is called when a supervisor
+        is started, and may raise: then none is."""
         self.directory = directory
+        self._hidden = hidden
 
     def ask(self, change: Callable[[Spec | None], Spec | None]) -> Spec | None:
         """Put `change(present spec)` in its place and see that a supervisor acts on it.
@@ -116,10 +120,11 @@ class Program:
         """True when it was started, False when there was one."""
         if self.supervised():
             return False
+        hidden = json.dumps(dict(self._hidden())).encode()
         with open(self._path("supervisor.log"), "ab", opener=_private) as log:
             started = subprocess.run(
                 [sys.executable, "-I", "-S", str(Path(launch.__file__).resolve()), self.directory],
-                stdin=subprocess.DEVNULL,
+                input=hidden,  # by a pipe: on no disk, in no argument and in no environment
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,

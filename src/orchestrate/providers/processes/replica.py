@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 
 from orchestrate.providers.processes import logs
 from orchestrate.providers.processes.identity import (
@@ -71,8 +72,9 @@ class Replica:
     def gone(self) -> bool:
         return self.state == "exited"
 
-    def start(self, spec: Spec) -> None:
-        """Start it now. A program that cannot be run counts as one that exited."""
+    def start(self, spec: Spec, hidden: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Start it now, with the variables in `hidden` too. A program that cannot be run counts
+        as one that exited."""
         self.port = spec.ports.get(self.number)
         with ExitStack() as handles:
             log = logs.open_log(self.directory, self.number)
@@ -81,7 +83,7 @@ class Replica:
             handles.callback(os.close, signing)
             self.restarts += self.failures > 0
             try:
-                self.child = self._spawn(spec, log, signing)
+                self.child = self._spawn(spec, hidden, log, signing)
             except (OSError, subprocess.SubprocessError) as problem:
                 self._failed(f"cannot run {spec.command[0]}: {problem}", None, spec)
                 return
@@ -133,11 +135,13 @@ class Replica:
             self.give_up_at = time.monotonic() + DEAD_GROUP_S
         return False
 
-    def _spawn(self, spec: Spec, log: int, signing: int) -> "subprocess.Popen[bytes]":
+    def _spawn(
+        self, spec: Spec, hidden: Mapping[str, str], log: int, signing: int
+    ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [self._fill(part) for part in spec.command],
             cwd=spec.cwd,
-            env=self._environment(spec),
+            env={**self._environment(spec), **hidden},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -4,6 +4,10 @@ It is alive while it holds `supervisor.lock`. A program it is about to start hol
 until the program's pid is written down: so a supervisor that comes after a killed one finds every
 process, and starts none twice. SIGHUP means "read the spec again"; SIGTERM ends it and leaves the
 programs running for the next one.
+
+Secrets come by standard input when it is started, are kept in its memory, and go into the
+environment of the programs it starts: so a crashed program gets them again while the service is
+away. Nobody else can read that memory but root: the supervisor is not dumpable.
 """
 
 import json
@@ -11,8 +15,10 @@ import os
 import select
 import signal
 import time
+from collections.abc import Mapping
 
 from orchestrate.providers.processes import logs
+from orchestrate.providers.processes.dump import undumpable
 from orchestrate.providers.processes.files import (
     Json,
     locked,
@@ -35,6 +41,7 @@ HELD = 3
 
 def main(directory: str) -> int:
     """Leave the caller's session and supervise; the calling process returns once that is so."""
+    hidden = given()
     ready, tell = os.pipe()
     if os.fork() > 0:
         os.close(tell)
@@ -46,7 +53,7 @@ def main(directory: str) -> int:
     if not _locked():
         os.write(tell, b"held")
         os._exit(HELD)
-    supervisor = Supervisor(directory)
+    supervisor = Supervisor(directory, hidden)
     supervisor.step()
     os.write(tell, b"ok")
     os.close(tell)
@@ -64,9 +71,22 @@ def _locked() -> bool:
     return True
 
 
+def given() -> Mapping[str, str]:
+    """What whoever started us hands over on standard input, which is nobody's afterwards."""
+    undumpable()
+    with os.fdopen(os.dup(0), "rb") as pipe:
+        text = pipe.read()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    found = json.loads(text or b"{}")
+    return {str(name): str(value) for name, value in found.items()}
+
+
 class Supervisor:
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, hidden: Mapping[str, str]) -> None:
         self.directory = directory
+        self.hidden = hidden
         self.spec: Spec | None = None
         self.stamp: tuple[int, int] | None = None
         self.written: str | None = None
@@ -140,7 +160,7 @@ class Supervisor:
         for number in range(spec.wanted):
             replica = self.replicas.setdefault(number, Replica(self.directory, number))
             if replica.gone and time.monotonic() >= replica.next_start:
-                replica.start(spec)
+                replica.start(spec, self.hidden)
 
     def _rotate(self, spec: Spec) -> None:
         for number in self.replicas:

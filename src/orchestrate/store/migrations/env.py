@@ -5,8 +5,11 @@ from alembic import context
 from orchestrate.store import (  # noqa: F401  each subject with tables of its own is imported here
     approvals,
     audit,
+    evidence,
     identity,
+    outbox,
     people,
+    sealed,
     tokens,
 )
 from orchestrate.store.tables import Base

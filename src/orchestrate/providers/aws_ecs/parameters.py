@@ -1,0 +1,111 @@
+"""Secrets of an application, as parameters that its task definition refers to.
+
+A parameter is written once and never changed: its name holds the version of the secret, so that a
+revision that is restored gets the value it had. No value ever is in a task definition.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from orchestrate.core.environment import Environment
+from orchestrate.core.protocols import Secrets
+from orchestrate.core.revision import Revision
+from orchestrate.providers.aws_ecs.account import OURS, Account
+from orchestrate.providers.aws_ecs.errors import Exists, told
+from orchestrate.providers.aws_ecs.settings import settings_of
+
+if TYPE_CHECKING:
+    from types_boto3_ssm.type_defs import (
+        DescribeParametersRequestTypeDef,
+        PutParameterRequestTypeDef,
+    )
+
+_NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+AT_ONCE = 40
+"""Names in one question, by SSM's own limit of 50 values of a filter."""
+
+
+class Parameters:
+    """The parameters /orchestrate/<app>/<environment>/<NAME>/<version>."""
+
+    def __init__(self, account: Account, environment: Environment, secrets: Secrets) -> None:
+        self._account = account
+        self._secrets = secrets
+        login = settings_of(environment.config).registry
+        self._ours = OURS | ({login.username, login.password} if login else set())
+        self._names = tuple(name for name in environment.secrets if name not in self._ours)
+        self._prefix = f"/orchestrate/{environment.app}/{environment.name}"
+
+    @property
+    def given(self) -> bool:
+        """Whether the application is given any secret."""
+        return bool(self._names)
+
+    def names(self, revision: Revision) -> dict[str, str]:
+        """Names of variables, and of the parameters with their values, for a revision. A secret
+        without versions has one for each revision."""
+        pinned = {n: v for n, v in revision.secret_versions.items() if n not in self._ours}
+        versions = {**{name: f"r-{revision.key}" for name in self._names}, **pinned}
+        return {n: f"{self._prefix}/{n}/{_plain(version)}" for n, version in versions.items()}
+
+    def ensure(self, revision: Revision) -> dict[str, str]:
+        """Have the values in place. Raises SecretMissing."""
+        wanted = self.names(revision)
+        there = self._there(list(wanted.values()))
+        for name, parameter in wanted.items():
+            if parameter not in there:
+                self._put(name, parameter, revision)
+        return wanted
+
+    def lost(self, revision: Revision) -> list[str]:
+        """What of a revision's secrets is not there any more."""
+        wanted = self.names(revision)
+        there = self._there(list(wanted.values()))
+        return [f"parameter {p} is gone" for p in wanted.values() if p not in there]
+
+    def _put(self, name: str, parameter: str, revision: Revision) -> None:
+        version = revision.secret_versions.get(name)
+        asked: PutParameterRequestTypeDef = {
+            "Name": parameter,
+            "Value": self._secrets.get(name, version).reveal(),
+            "Type": "SecureString",
+            "Tier": "Intelligent-Tiering",  # beyond 4 KB the standard tier refuses
+            "Overwrite": False,
+        }
+        key = settings_of(revision.config).kms_key
+        if key:
+            asked["KeyId"] = key
+        try:
+            with told(f"parameter {parameter} was not written"):
+                self._account.ssm.put_parameter(**asked)
+        except Exists:
+            return  # of another worker, or of this write before a crash: the version is the same
+
+    def _there(self, names: list[str]) -> set[str]:
+        found: set[str] = set()
+        for first in range(0, len(names), AT_ONCE):
+            found |= set(self._listed(names[first : first + AT_ONCE]))
+        return found
+
+    def _listed(self, names: list[str]) -> Iterator[str]:
+        """Those of `names` that are there. A page may be empty and not be the last."""
+        asked: DescribeParametersRequestTypeDef = {
+            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names}],
+            "MaxResults": AT_ONCE,
+        }
+        while True:
+            with told("the parameters were not looked for"):
+                answer = self._account.ssm.describe_parameters(**asked)
+            yield from (each["Name"] for each in answer["Parameters"] if "Name" in each)
+            if "NextToken" not in answer:
+                return
+            asked["NextToken"] = answer["NextToken"]
+
+
+def _plain(version: str) -> str:
+    """A version as a parameter may be named: one that is kept elsewhere has a path in its name."""
+    return version if _NAMEABLE.fullmatch(version) else sha256(version.encode()).hexdigest()[:32]
