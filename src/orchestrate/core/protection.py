@@ -16,6 +16,7 @@ def weakened(before: Environment, after: Environment) -> tuple[str, ...]:
     found: list[str] = []
     if before.type is EnvironmentType.PRODUCTION and after.type is not EnvironmentType.PRODUCTION:
         found.append(f"type {before.type.value} -> {after.type.value}")
+    found += _times(before, after)
     was, now = rule_of(before), rule_of(after)
     if was is None:
         return tuple(found)
@@ -30,3 +31,21 @@ def weakened(before: Environment, after: Environment) -> tuple[str, ...]:
     if now.expires_s > was.expires_s:
         found.append(f"an approval is good for {was.expires_s:g}s -> {now.expires_s:g}s")
     return tuple(found)
+
+
+def _times(before: Environment, after: Environment) -> list[str]:
+    """In what times and checks that kept changes of a protected environment out are fewer. Of two
+    sets of windows nobody can say in one line which is the stricter: any other one is told."""
+    if not before.guarded and rule_of(before) is None:
+        return []
+    found: list[str] = []
+    was, now = before.calendar, after.calendar
+    if was.windows and was.windows != now.windows:
+        found.append("other windows")
+    if set(now.openings) - set(was.openings):
+        found.append("further openings")
+    if set(was.freezes) - set(now.freezes):
+        found.append("a freeze is gone")
+    if gone := sorted(set(before.checks.required) - set(after.checks.required)):
+        found.append(f"checks no longer required: {', '.join(gone)}")
+    return found

@@ -206,11 +206,8 @@ class Approving:
 
 
 def waiting_begins(session: Session, row: DeploymentRow, request: ApprovalRow) -> None:
-    """A deployment begins to wait for people. Called in the transaction that records it, so that
-    what is put into an outbox here is sent if, and only if, somebody is waited for.
-
-    The one place where "waiting for approval" is to be told to the outside.
-    """
+    """A deployment begins to wait for people: said in the transaction that records it. What is told
+    to the outside is in the outbox by then, by the move to this phase."""
     audit_request(session, request, "approval.request", "ok", {"asks": asks(request)})
 
 

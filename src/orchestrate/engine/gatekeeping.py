@@ -11,6 +11,7 @@ from orchestrate.core.steps import takes
 from orchestrate.core.windows import Exemption, refusal
 from orchestrate.engine.checks.window import BREAK_GLASS
 from orchestrate.engine.planning import Draft
+from orchestrate.engine.requesting import break_glass_of
 from orchestrate.store.database import Session
 
 T = TypeVar("T")
@@ -76,13 +77,16 @@ class Jobs(Generic[T]):
 def exemption_of(session: Session, deployment: int) -> Exemption | None:
     """By what a deployment passes a closed window: a reason, and the yes of a second person. None:
     it does not."""
-    return None
+    glass = break_glass_of(session, deployment)
+    if glass is None or glass.approved_by is None:
+        return None
+    return Exemption(reason=glass.reason, asked_by=glass.asked_by, approved_by=glass.approved_by)
 
 
 def asks_exemption(session: Session, deployment: int) -> bool:
     """Whether it was asked for with a reason to pass a closed window. The second person's yes comes
     after the gates: before its first change the window is looked at once more."""
-    return False
+    return break_glass_of(session, deployment) is not None
 
 
 def refuse_closed(draft: Draft, exempt: bool) -> None:

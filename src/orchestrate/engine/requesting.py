@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue, TypeAdapter
 
-from orchestrate.core.approval import Approvals, BreakGlass, Kind, State, Statement
+from orchestrate.core.approval import Approvals, BreakGlass, Decision, Kind, State, Statement
 from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import ApprovalExpired, ApprovalRejected, OrchestrateError
@@ -179,7 +179,8 @@ def break_glass_of(session: Session, seq: int) -> BreakGlass | None:
         return None
     row = approvals.of_deployment(session, seq)
     used = row is not None and row.used_at is not None
-    by = [d.person for d in approvals.decisions(session, row.id or 0)] if row and used else []
+    made = approvals.decisions(session, row.id or 0) if row and used else []
+    by = [each.person for each in made if each.decision == Decision.APPROVE.value]
     return BreakGlass(
         reason=deployment.break_glass,
         asked_by=deployment.person or deployment.actor,

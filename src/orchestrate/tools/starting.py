@@ -91,6 +91,7 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
     request = replace(
         _request(context, given.reason),
         break_glass=glass,
+        exempt=glass is not None,
         timeout_s=given.timeout_s,
         queue=given.queue,
         force=given.force,
