@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.docker.app import Docker
+from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.local import Local
 from tests.support.platform import Ability, Platform, refuse_unable
 from tests.support.real import need_program
@@ -38,9 +39,15 @@ def _release(platform: Local) -> None:
     platform.release("1.2.0", EXITS)
 
 
+def _kubernetes(home: Path, _: Path, __: pytest.FixtureRequest) -> Iterator[Platform]:
+    with kubernetes(home) as made:
+        yield made
+
+
 PLATFORMS: Mapping[str, tuple[Make, Mapping[Ability, str]]] = {
     "local": (_local, Local.cannot),
     "docker": (_docker, Docker.cannot),
+    "kubernetes": (_kubernetes, Kubernetes.cannot),
 }
 """How each is made, and what it cannot by nature."""
 

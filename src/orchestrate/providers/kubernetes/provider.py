@@ -1,0 +1,315 @@
+"""The provider `kubernetes`: Deployments in one namespace, led to by a Service.
+
+Everything is written by server-side apply, rollbacks too: a revision's objects are made again from
+the revision, never patched back. The labels and annotations of these objects are the record of what
+each one is; a Lease holds the number of the newest write.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import JsonValue
+
+from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.errors import (
+    ArtifactMissing,
+    OrchestrateError,
+    SecretMissing,
+)
+from orchestrate.core.names import check_version, did_you_mean
+from orchestrate.core.protocols import (
+    Capabilities,
+    Finding,
+    LiveState,
+    LogLine,
+    Progress,
+    RequestCounts,
+    Restorable,
+    Secrets,
+    Write,
+)
+from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
+from orchestrate.core.secret import MASK
+from orchestrate.core.steps import Share
+from orchestrate.providers.artifacts.registry import Login, Name, Registry, name_of
+from orchestrate.providers.edge.place import slug_of
+from orchestrate.providers.kubernetes import probe, seen, shape
+from orchestrate.providers.kubernetes.api import Api
+from orchestrate.providers.kubernetes.colors import Color, Colors
+from orchestrate.providers.kubernetes.endpoints import Endpoints
+from orchestrate.providers.kubernetes.fence import Fence
+from orchestrate.providers.kubernetes.gateway import HttpRoute
+from orchestrate.providers.kubernetes.ingress import NginxIngress
+from orchestrate.providers.kubernetes.logs import lines_of
+from orchestrate.providers.kubernetes.manifests import EXTRA, extra_of, render, service_of
+from orchestrate.providers.kubernetes.objects import (
+    DEPLOYMENT,
+    INGRESS,
+    ROUTE,
+    SECRET,
+    SERVICE,
+    Json,
+    Kind,
+    label,
+    text,
+)
+from orchestrate.providers.kubernetes.pins import Pins, image_of
+from orchestrate.providers.kubernetes.ratio import Replicas
+from orchestrate.providers.kubernetes.rollout import Rollout
+from orchestrate.providers.kubernetes.settings import settings_of
+from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
+
+
+class KubernetesProvider:
+    """See the module. Raises ProviderConfigInvalid at once when `config` is wrong; that no cluster
+    answers, only when one is needed."""
+
+    capabilities = Capabilities(strategies=frozenset(StrategyName), native_rolling=True)
+
+    def __init__(self, environment: Environment, home: str, secrets: Secrets) -> None:
+        self.environment, self.secrets = environment, secrets
+        self.slug = slug_of(environment.app, environment.name)
+        self.settings = settings_of(environment.config, self.slug)
+        settings = self.settings
+        self.labels = shape.whose(environment.app, environment.name)
+        self.api = Api(settings.access, settings.namespace, secrets)
+        self.fence = Fence(self.api, settings.name, self.labels)
+        self.colors = Colors(self.api, self.fence, settings.name, self.labels, settings.autoscaled)
+        self.endpoints = Endpoints(self.api, self.labels)
+        self.traffic = Traffic(
+            settings,
+            self.api,
+            self.fence,
+            self.colors,
+            self.endpoints,
+            self.labels,
+            self._splitter(),
+        )
+        self.rollout = Rollout(settings, self.api, self.endpoints, self.labels, self._mask)
+        self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
+
+    def replicas(self) -> int:
+        return self.settings.replicas
+
+    def probe(self) -> list[Finding]:
+        means = self.traffic.splitter.means
+        sample: Json | None = None
+        if self.settings.source == "built-in":
+            digest = f"sha256:{'0' * 64}"
+            artifact = Artifact(kind="image", reference=self.settings.image, digest=digest)
+            sample = self._deployment(
+                snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
+            )
+        return probe.findings(self.settings, self.api, means, bool(self._app_secrets()), sample)
+
+    def resolve(self, version: str) -> Artifact:
+        check_version(version)
+        image = self.settings.image.replace("{version}", version)
+        digest = self._registry(name_of(image)).digest(name_of(image))
+        if digest is None:
+            raise self._missing(version, image)
+        pinned = f"{name_of(image).pinned}@{digest}"
+        return self.pins.pin(image, digest, render(self.settings, version, pinned))
+
+    def observe(self) -> LiveState:
+        colors, pods = self.colors.all(), self.endpoints.pods()
+        service = self.traffic.service()
+        split = self.traffic.splitter.read(service)
+        ready = self.endpoints.ready(self.settings.name, pods) if service else []
+        if split is not None:
+            ready += self.endpoints.ready(f"{self.settings.name}-{split.color}", pods)
+        return LiveState(
+            running=seen.running(colors, pods),
+            shares=seen.shares(colors, self.traffic.pointed(service), split, ready),
+            address=self.environment.url,
+            write=max([self.fence.newest(), *(color.write for color in colors)]),
+            tolerance=split.tolerance if split is not None else 0,
+        )
+
+    def requests(self) -> Mapping[str, RequestCounts]:
+        """None: a cluster counts no requests by itself; metric sources do."""
+        return {}
+
+    def start(self, revision: Revision, replicas: int, write: Write) -> None:
+        self.fence.pass_(write)
+        found = self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        self._put(revision, name, max(replicas, found.wanted if found else 0), write)
+
+    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
+        """Replace what serves, in its colour, by the Deployment's own rolling update."""
+        self.fence.pass_(write)
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving else None
+        if live is not None and live.asked > 0:
+            self._end_twin(revision, live, write)
+            self._put(revision, live.name, replicas, write)
+            return
+        found = self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        self._put(revision, name, replicas, write)
+        self.traffic.first(name, write)
+
+    def scale(self, revision: Ref, replicas: int, write: Write) -> None:
+        self.fence.pass_(write)
+        color = self.colors.of(revision.key)
+        if color is None:
+            return
+        if replicas == 0:
+            self.traffic.leave(color, write)
+            color = self.colors.named(color.name) or color
+        if color.asked > replicas:
+            self.colors.scale(color, replicas, write)
+
+    def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
+        """`fallback` is nothing a Service has: it leads to ready Pods, or nowhere."""
+        self.fence.pass_(write)
+        self.traffic.divide(shares, write)
+
+    def stop(self, revision: Ref, write: Write) -> None:
+        self.scale(revision, 0, write)
+
+    def progress(
+        self,
+        revision: Revision,
+        replicas: int,
+        watched_s: float,
+        memory: Mapping[str, JsonValue],
+    ) -> Progress:
+        color = self.colors.of(revision.key)
+        image = image_of(revision.artifact)
+        return self.rollout.progress(color, revision, image, replicas, watched_s, memory)
+
+    def restorable(self, revision: Revision) -> Restorable:
+        color = self.colors.of(revision.key)
+        if color is not None and color.asked > 0:
+            return Restorable(ok=True, running=True)
+        lost = []
+        if not self.pins.has(revision.artifact):
+            lost.append(f"the manifests of {revision.version} are not kept here")
+        image = image_of(revision.artifact)
+        try:
+            if self._registry(name_of(image)).digest(name_of(image)) is None:
+                lost.append(f"{image} is not at its registry any more")
+        except OrchestrateError as problem:
+            lost.append(f"{image}: {problem.message}")
+        return Restorable(ok=not lost, lost=tuple(lost))
+
+    def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
+        pods = [p for p in self.endpoints.pods() if label(p, "revision") == revision.key]
+        return lines_of(self.api, self.settings.container, revision.key, pods, tail, grep)
+
+    def dismantle(self) -> None:
+        """Delete the Deployments, Services, routes and Secrets of this environment, whatever the
+        number of the last write; returns when asked for. The Lease stays, and refuses who is late.
+        For an environment that is deleted."""
+        write = Write(self.observe().write + 1, "dismantle", "")
+        self.fence.pass_(write)
+        name = self.settings.name
+        if self.settings.gateway is not None and self.settings.gateway.route is None:
+            self.api.delete(ROUTE, name)
+        if self.settings.ingress is not None:
+            self.api.delete(INGRESS, f"{name}-canary")
+            self.api.delete(INGRESS, name)
+        self.api.delete(SERVICE, name)
+        for color in self.colors.all():
+            held = color.revision.key
+            self.api.delete(SERVICE, f"{name}-{color.name}")
+            self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
+            if self._app_secrets():
+                self.api.delete(SECRET, f"{name}-{held}")
+
+    def _splitter(self) -> Splitter:
+        settings = self.settings
+        if settings.gateway is not None:
+            return HttpRoute(settings, settings.gateway, self.api, self.fence, self.labels)
+        if settings.ingress is not None:
+            return NginxIngress(settings, settings.ingress, self.api, self.fence, self.labels)
+        return Replicas(settings, self.api, self.fence, self.colors, self.endpoints, self.labels)
+
+    def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
+        """Have a colour hold a revision, with all that belongs to it."""
+        objects = self.pins.objects(revision.artifact)
+        self._put_secrets(revision, write)
+        for each in extra_of(objects):
+            made = shape.extra(each, self.settings, color, self.labels)
+            kind = (text(each, "apiVersion"), text(each, "kind"))
+            self.api.apply(Kind(*kind, EXTRA[kind]), made)
+        self.traffic.expose(color, service_of(objects) or {}, write)
+        made = self.colors.put(self._deployment(revision, objects, color, write), write)
+        self.colors.scale(Color(color, made), replicas, write)
+
+    def _deployment(
+        self, revision: Revision, objects: list[Json], color: str, write: Write
+    ) -> Json:
+        secret = self._secret_name(revision) if self._app_secrets(revision) else None
+        image = image_of(revision.artifact)
+        return shape.deployment(
+            self.settings, revision, objects, image, color, self.labels, secret, write
+        )
+
+    def _put_secrets(self, revision: Revision, write: Write) -> None:
+        names = self._app_secrets(revision)
+        if not names:
+            return
+        values = {
+            name: self.secrets.get(name, revision.secret_versions.get(name)).reveal()
+            for name in names
+        }
+        self.api.apply(
+            SECRET, shape.secret(self._secret_name(revision), self.labels, values, write)
+        )
+
+    def _secret_name(self, revision: Revision) -> str:
+        return f"{self.settings.name}-{revision.key}"
+
+    def _app_secrets(self, revision: Revision | None = None) -> list[str]:
+        """Names of the secrets that the application gets: not those of this program itself."""
+        pinned = list(revision.secret_versions) if revision is not None else []
+        names = pinned or list(self.environment.secrets)
+        return [name for name in names if name not in self.settings.own_secrets]
+
+    def _mask(self, line: str) -> str:
+        """A line without the values of the application's secrets."""
+        for name in self._app_secrets():
+            try:
+                value = self.secrets.get(name).reveal()
+            except SecretMissing:
+                continue
+            if len(value) >= 4:
+                line = line.replace(value, MASK)
+        return line
+
+    def _end_twin(self, revision: Revision, live: Color, write: Write) -> None:
+        """The same revision in another colour, kept without traffic: it is not needed twice."""
+        twin = self.colors.of(revision.key)
+        if twin is not None and twin.name != live.name and twin.asked > 0:
+            self.traffic.leave(twin, write)
+            self.colors.scale(twin, 0, write)
+
+    def _registry(self, name: Name) -> Registry:
+        named = self.settings.credentials
+        if named is None:
+            return Registry(name.host)
+        login = Login(self.secrets.get(named.username), self.secrets.get(named.password))
+        return Registry(name.host, login)
+
+    def _missing(self, version: str, image: str) -> ArtifactMissing:
+        name = name_of(image)
+        before, _, after = self.settings.image.rpartition(":")[2].partition("{version}")
+        tags = self._registry(name).tags(name.repository)
+        there = [
+            tag[len(before) : len(tag) - len(after)]
+            for tag in tags
+            if tag.startswith(before) and tag.endswith(after)
+        ]
+        near = did_you_mean(version, there)
+        known = ", ".join(sorted(there)[-10:])
+        return ArtifactMissing(
+            f"there is no image for version {version}",
+            why=[
+                f"{image} was asked for at its registry",
+                f"the registry has: {known}" if there else "the registry has none of it",
+            ],
+            fix=[f"did you mean {near[0]}?"] if near else ["push it, or choose another"],
+        )
