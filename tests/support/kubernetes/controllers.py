@@ -387,6 +387,14 @@ def owner(api: str, kind: str, meta: Json) -> Json:
     }
 
 
+def _available(before: Json, enough: bool) -> Json:
+    if enough:
+        text = "Deployment has minimum availability."
+        return _condition(before, "Available", True, "MinimumReplicasAvailable", text)
+    text = "Deployment does not have minimum availability."
+    return _condition(before, "Available", False, "MinimumReplicasUnavailable", text)
+
+
 def _condition(before: Json, kind: str, state: bool | None, reason: str, message: str) -> Json:
     last = next((c for c in before.get("conditions", []) if c["type"] == kind), None)
     status = {True: "True", False: "False", None: "Unknown"}[state]

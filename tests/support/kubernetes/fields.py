@@ -17,7 +17,7 @@ Path = tuple[Step, ...]
 
 KEYS = {
     "containers": ("name",), "initContainers": ("name",), "env": ("name",), "volumes": ("name",),
-    "conditions": ("type",), "ports": None, "imagePullSecrets": ("name",), "ownerReferences": ("uid",),
+    "conditions": ("type",), "imagePullSecrets": ("name",), "ownerReferences": ("uid",),
 }  # fmt: skip
 """Lists that are merged by keys; `ports` differ by whose they are."""
 WHOLE = {"rules", "parentRefs", "backendRefs", "hostnames", "envFrom", "command", "args"}
@@ -139,7 +139,7 @@ def written(path: Path) -> str:
     text = ""
     for kind, name in path:
         if kind == "f":
-            text += f".{name}" if name.replace("_", "").isalnum() else f".{name}"
+            text += f".{name}"
         else:
             inner = ",".join(f"{k}={json.dumps(v)}" for k, v in json.loads(name).items())
             text += f"[{inner}]"

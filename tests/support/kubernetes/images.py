@@ -30,7 +30,11 @@ class Images:
         if match is None:
             return 404, "", b"{}"
         if match["reference"] is None:
-            return 200, "", json.dumps({"name": match["repository"], "tags": sorted(self.tags)}).encode()
+            return (
+                200,
+                "",
+                json.dumps({"name": match["repository"], "tags": sorted(self.tags)}).encode(),
+            )
         known = {name: self.digest(tag) for tag in self.tags for name in (tag, self.digest(tag))}
         found = known.get(match["reference"])
         return (200, found, b"{}") if found else (404, "", b"{}")

@@ -127,7 +127,7 @@ class Api:
         with told("a log was not read"):
             try:
                 found = self._send("get", path, query_params=query)
-            except _Refused as problem:
+            except Refused as problem:
                 # Before a container has started there is no log: 400, and not our mistake.
                 if problem.status in (400, 404):
                     return ""
@@ -154,7 +154,7 @@ class Api:
         with told(f"{method.upper()} {path}"):
             try:
                 answer = self._send(method, path, **given)
-            except _Refused as problem:
+            except Refused as problem:
                 if missing and problem.status == 404 and not problem.namespace_missing:
                     return {}
                 raise
@@ -172,10 +172,10 @@ class Api:
             )
             return bytes(response.data)
         except ApiException as problem:
-            raise _Refused(problem.status or 0, problem.body, problem.headers) from problem
+            raise Refused(problem.status or 0, problem.body, problem.headers) from problem
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """An answer that is not 2xx."""
 
     def __init__(self, status: int, body: object, headers: object) -> None:
@@ -207,14 +207,15 @@ def told(what: str) -> Iterator[None]:
 
     try:
         yield
-    except _Refused as problem:
-        raise _ours(problem, what) from problem
+    except Refused as problem:
+        raise as_ours(problem, what) from problem
     except (HTTPError, OSError) as problem:
         said = clean(str(problem), limit=300)
         raise TemporaryError("the cluster does not answer", why=[f"{what}: {said}"]) from problem
 
 
-def _ours(problem: _Refused, what: str) -> Exception:
+def as_ours(problem: Refused, what: str) -> Exception:
+    """The error that an answer means; Stale, Exists and Gone are for the caller to settle."""
     said = problem.message or f"HTTP {problem.status}"
     match problem.status:
         case 401:
@@ -253,7 +254,7 @@ def _ours(problem: _Refused, what: str) -> Exception:
     )
 
 
-def _conflict(problem: _Refused, said: str) -> Exception:
+def _conflict(problem: Refused, said: str) -> Exception:
     causes = items(problem.body, "details", "causes")
     owned = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if owned:
@@ -268,7 +269,7 @@ def _conflict(problem: _Refused, said: str) -> Exception:
     return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
 
 
-def _causes(problem: _Refused) -> list[str]:
+def _causes(problem: Refused) -> list[str]:
     return [
         clean(f"{text(cause, 'field')}: {text(cause, 'message')}", limit=300)
         for cause in items(problem.body, "details", "causes")

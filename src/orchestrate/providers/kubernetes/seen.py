@@ -37,7 +37,7 @@ def running(colors: Sequence[Color], pods: Iterable[Json]) -> tuple[RunningRevis
     for key, mine in of.items():
         if not key:
             continue
-        ref, count = wanted.get(key, (_ref(key, mine), 0))
+        ref, count = wanted[key] if key in wanted else (_ref(key, mine), 0)
         found.append(RunningRevision(ref, count, _replicas(mine, gone=count == 0)))
     return tuple(sorted(found, key=lambda each: each.revision.key))
 
