@@ -28,6 +28,8 @@ class Capabilities:
     """It replaces replicas by itself (a Roll step)."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
+    divides: str = ""
+    """By what it divides the traffic, such as `by replicas`, where there is more than one way."""
 
 
 @dataclass(frozen=True)

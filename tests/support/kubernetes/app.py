@@ -1,4 +1,4 @@
-"""An environment in a cluster, pretended or real, for the contract and for tests of the provider."""
+"""An environment in a pretended cluster, for the contract and for tests of the provider."""
 
 from __future__ import annotations
 

@@ -71,6 +71,16 @@ class Cluster:
             }
         )
 
+    def by_hand(self, manager: str, plural: str, name: str, patch: Json, part: str = "") -> None:
+        """What a person, or another program, changes beside us: `kubectl patch`."""
+        with self.objects.lock:
+            found = _merge(self.objects.get(plural, "shop", name), patch)
+            found["metadata"].pop("resourceVersion", None)
+            self.objects.update(plural, "shop", found, manager, part)
+
+    def one(self, plural: str, name: str) -> Json:
+        return self.objects.get(plural, "shop", name)
+
     # -- answers
 
     def answer(self, method: str, target: str, headers: Any, body: Any) -> tuple[int, Any]:

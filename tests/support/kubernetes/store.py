@@ -160,6 +160,7 @@ class Objects:
             if part == "status":
                 made["status"] = copy.deepcopy(body.get("status", {}))
             else:
+                # The scale subresource is spec.replicas under another name.
                 for name in body:
                     if name not in ("metadata", "status"):
                         made[name] = copy.deepcopy(body[name])

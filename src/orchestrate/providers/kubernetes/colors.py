@@ -73,11 +73,8 @@ class Color:
 class Colors:
     """The colours of the environment whose objects have `labels`."""
 
-    def __init__(
-        self, api: Api, fence: Fence, name: str, labels: Mapping[str, str], autoscaled: bool
-    ) -> None:
-        self.api, self.fence, self.name, self.labels = api, fence, name, labels
-        self.autoscaled = autoscaled
+    def __init__(self, api: Api, fence: Fence, labels: Mapping[str, str]) -> None:
+        self.api, self.fence, self.labels = api, fence, labels
 
     def all(self) -> list[Color]:
         found = self.api.find(DEPLOYMENT, self.labels)
@@ -113,7 +110,7 @@ class Colors:
         leaves a Deployment without replicas alone.
         """
         spec: Json = {"replicas": replicas}
-        if (self.autoscaled or color.autoscaled) and replicas > 0 and color.asked > 0:
+        if color.autoscaled and replicas > 0 and color.asked > 0:
             spec = {}
         taking = replicas == 0 or (color.autoscaled and color.asked == 0)
         return self.fence.apply(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from orchestrate.core.errors import EdgeFailed
+from orchestrate.core.revision import Ref
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.objects import (
     POD,
@@ -13,6 +14,7 @@ from orchestrate.providers.kubernetes.objects import (
     Json,
     items,
     label,
+    note,
     part,
     text,
     uid_of,
@@ -27,7 +29,13 @@ class Endpoint:
 
     pod: str
     color: str
-    revision: str
+    revision: Ref
+
+
+def ref_of(pod: Json) -> Ref:
+    """The revision that a Pod was made for; without a key, one of somebody else's."""
+    key = label(pod, "revision")
+    return Ref(key=key, version=note(pod, "version") or key)
 
 
 class Endpoints:
@@ -49,7 +57,7 @@ class Endpoints:
                     continue
                 uid = text(endpoint, "targetRef", "uid")
                 pod = known.get(uid, {})
-                found[uid] = Endpoint(uid, label(pod, "color"), label(pod, "revision"))
+                found[uid] = Endpoint(uid, label(pod, "color"), ref_of(pod))
         return list(found.values())
 
     def colors(self, service: str) -> Counter[str]:

@@ -35,6 +35,7 @@ ACCEPTED_S = 30.0
 class HttpRoute:
     """The HTTPRoute of an environment, ours or somebody else's."""
 
+    divides = "by HTTPRoute weights"
     means = "by the weights of an HTTPRoute (Gateway API), to the percent and per request"
 
     def __init__(

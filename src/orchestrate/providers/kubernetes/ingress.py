@@ -19,6 +19,7 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 class NginxIngress:
     """Two Ingresses of one host and path: the main one, and the canary with its weight."""
 
+    divides = "by a canary Ingress (legacy)"
     means = "by a canary Ingress of ingress-nginx (legacy: archived in March 2026), per request"
 
     def __init__(

@@ -7,16 +7,12 @@ each one is; a Lease holds the number of the newest write.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import (
-    ArtifactMissing,
-    OrchestrateError,
-    SecretMissing,
-)
-from orchestrate.core.names import check_version, did_you_mean
+from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -31,7 +27,7 @@ from orchestrate.core.protocols import (
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
 from orchestrate.core.secret import MASK
 from orchestrate.core.steps import Share
-from orchestrate.providers.artifacts.registry import Login, Name, Registry, name_of
+from orchestrate.providers.artifacts.registry import name_of
 from orchestrate.providers.edge.place import slug_of
 from orchestrate.providers.kubernetes import probe, seen, shape
 from orchestrate.providers.kubernetes.api import Api
@@ -39,6 +35,7 @@ from orchestrate.providers.kubernetes.colors import Color, Colors
 from orchestrate.providers.kubernetes.endpoints import Endpoints
 from orchestrate.providers.kubernetes.fence import Fence
 from orchestrate.providers.kubernetes.gateway import HttpRoute
+from orchestrate.providers.kubernetes.images import Images
 from orchestrate.providers.kubernetes.ingress import NginxIngress
 from orchestrate.providers.kubernetes.logs import lines_of
 from orchestrate.providers.kubernetes.manifests import EXTRA, extra_of, render, service_of
@@ -56,15 +53,13 @@ from orchestrate.providers.kubernetes.objects import (
 from orchestrate.providers.kubernetes.pins import Pins, image_of
 from orchestrate.providers.kubernetes.ratio import Replicas
 from orchestrate.providers.kubernetes.rollout import Rollout
-from orchestrate.providers.kubernetes.settings import settings_of
+from orchestrate.providers.kubernetes.settings import Settings, settings_of
 from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
 
 
 class KubernetesProvider:
     """See the module. Raises ProviderConfigInvalid at once when `config` is wrong; that no cluster
     answers, only when one is needed."""
-
-    capabilities = Capabilities(strategies=frozenset(StrategyName), native_rolling=True)
 
     def __init__(self, environment: Environment, home: str, secrets: Secrets) -> None:
         self.environment, self.secrets = environment, secrets
@@ -74,7 +69,7 @@ class KubernetesProvider:
         self.labels = shape.whose(environment.app, environment.name)
         self.api = Api(settings.access, settings.namespace, secrets)
         self.fence = Fence(self.api, settings.name, self.labels)
-        self.colors = Colors(self.api, self.fence, settings.name, self.labels, settings.autoscaled)
+        self.colors = Colors(self.api, self.fence, self.labels)
         self.endpoints = Endpoints(self.api, self.labels)
         self.traffic = Traffic(
             settings,
@@ -86,6 +81,12 @@ class KubernetesProvider:
             self._splitter(),
         )
         self.rollout = Rollout(settings, self.api, self.endpoints, self.labels, self._mask)
+        self.images = Images(settings, secrets)
+        self.capabilities = Capabilities(
+            strategies=frozenset(StrategyName),
+            native_rolling=True,
+            divides=self.traffic.splitter.divides,
+        )
         self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
 
     def replicas(self) -> int:
@@ -103,11 +104,7 @@ class KubernetesProvider:
         return probe.findings(self.settings, self.api, means, bool(self._app_secrets()), sample)
 
     def resolve(self, version: str) -> Artifact:
-        check_version(version)
-        image = self.settings.image.replace("{version}", version)
-        digest = self._registry(name_of(image)).digest(name_of(image))
-        if digest is None:
-            raise self._missing(version, image)
+        image, digest = self.images.pin(version)
         pinned = f"{name_of(image).pinned}@{digest}"
         return self.pins.pin(image, digest, render(self.settings, version, pinned))
 
@@ -187,12 +184,9 @@ class KubernetesProvider:
         lost = []
         if not self.pins.has(revision.artifact):
             lost.append(f"the manifests of {revision.version} are not kept here")
-        image = image_of(revision.artifact)
-        try:
-            if self._registry(name_of(image)).digest(name_of(image)) is None:
-                lost.append(f"{image} is not at its registry any more")
-        except OrchestrateError as problem:
-            lost.append(f"{image}: {problem.message}")
+        image = self.images.lost(image_of(revision.artifact))
+        if image is not None:
+            lost.append(image)
         return Restorable(ok=not lost, lost=tuple(lost))
 
     def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
@@ -235,7 +229,7 @@ class KubernetesProvider:
             made = shape.extra(each, self.settings, color, self.labels)
             kind = (text(each, "apiVersion"), text(each, "kind"))
             self.api.apply(Kind(*kind, EXTRA[kind]), made)
-        self.traffic.expose(color, service_of(objects) or {}, write)
+        self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
         made = self.colors.put(self._deployment(revision, objects, color, write), write)
         self.colors.scale(Color(color, made), replicas, write)
 
@@ -245,8 +239,21 @@ class KubernetesProvider:
         secret = self._secret_name(revision) if self._app_secrets(revision) else None
         image = image_of(revision.artifact)
         return shape.deployment(
-            self.settings, revision, objects, image, color, self.labels, secret, write
+            self._settings_of(revision), revision, objects, image, color, self.labels, secret, write
         )
+
+    def _settings_of(self, revision: Revision) -> Settings:
+        """What a revision was made with; where it goes is the environment's to say."""
+        now = self.settings
+        return replace(
+            settings_of(revision.config, self.slug),
+            name=now.name,
+            namespace=now.namespace,
+            access=now.access,
+        )
+
+    def _plain_service(self, revision: Revision) -> Json:
+        return shape.plain_service(self._settings_of(revision))
 
     def _put_secrets(self, revision: Revision, write: Write) -> None:
         names = self._app_secrets(revision)
@@ -286,30 +293,3 @@ class KubernetesProvider:
         if twin is not None and twin.name != live.name and twin.asked > 0:
             self.traffic.leave(twin, write)
             self.colors.scale(twin, 0, write)
-
-    def _registry(self, name: Name) -> Registry:
-        named = self.settings.credentials
-        if named is None:
-            return Registry(name.host)
-        login = Login(self.secrets.get(named.username), self.secrets.get(named.password))
-        return Registry(name.host, login)
-
-    def _missing(self, version: str, image: str) -> ArtifactMissing:
-        name = name_of(image)
-        before, _, after = self.settings.image.rpartition(":")[2].partition("{version}")
-        tags = self._registry(name).tags(name.repository)
-        there = [
-            tag[len(before) : len(tag) - len(after)]
-            for tag in tags
-            if tag.startswith(before) and tag.endswith(after)
-        ]
-        near = did_you_mean(version, there)
-        known = ", ".join(sorted(there)[-10:])
-        return ArtifactMissing(
-            f"there is no image for version {version}",
-            why=[
-                f"{image} was asked for at its registry",
-                f"the registry has: {known}" if there else "the registry has none of it",
-            ],
-            fix=[f"did you mean {near[0]}?"] if near else ["push it, or choose another"],
-        )

@@ -25,6 +25,8 @@ FAR = 10
 class Replicas:
     """Divides by how many Pods of each colour the main Service leads to."""
 
+    divides = "by replicas"
+
     def __init__(
         self,
         settings: Settings,

@@ -9,16 +9,14 @@ from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Share
 from orchestrate.providers.kubernetes.colors import Color
 from orchestrate.providers.kubernetes.diagnosis import container_troubles
-from orchestrate.providers.kubernetes.endpoints import Endpoint
+from orchestrate.providers.kubernetes.endpoints import Endpoint, ref_of
 from orchestrate.providers.kubernetes.objects import (
-    PREFIX,
     Json,
     condition,
     items,
     label,
     name_of,
     number,
-    part,
     text,
 )
 from orchestrate.providers.kubernetes.traffic import Pointed, Split
@@ -37,8 +35,8 @@ def running(colors: Sequence[Color], pods: Iterable[Json]) -> tuple[RunningRevis
     for key, mine in of.items():
         if not key:
             continue
-        ref, count = wanted[key] if key in wanted else (_ref(key, mine), 0)
-        found.append(RunningRevision(ref, count, _replicas(mine, gone=count == 0)))
+        ref, count = wanted[key] if key in wanted else (ref_of(mine[0]), 0)
+        found.append(RunningRevision(ref, count, _replicas(mine)))
     return tuple(sorted(found, key=lambda each: each.revision.key))
 
 
@@ -60,26 +58,19 @@ def shares(
 
 
 def _parts(color: Color, percent: int, ready: Sequence[Endpoint]) -> list[Share]:
-    keys = Counter(e.revision for e in ready if e.color == color.name and e.revision)
-    if len(keys) < 2:
-        key = next(iter(keys), color.revision.key)
-        ref = color.revision if key == color.revision.key else Ref(key=key, version=key)
-        return [Share(revision=ref, percent=percent)] if percent else []
-    total, given, found = sum(keys.values()), 0, []
-    for at, (key, count) in enumerate(sorted(keys.items()), 1):
-        part_of = percent - given if at == len(keys) else round(percent * count / total)
+    mine = [e.revision for e in ready if e.color == color.name and e.revision.key]
+    refs = {ref.key: ref for ref in mine} or {color.revision.key: color.revision}
+    counted = Counter(ref.key for ref in mine)
+    total, given, found = sum(counted.values()), 0, []
+    for at, key in enumerate(sorted(refs), 1):
+        last = at == len(refs)
+        part_of = percent - given if last else round(percent * counted[key] / total)
         given += part_of
-        ref = color.revision if key == color.revision.key else Ref(key=key, version=key)
-        found.append(Share(revision=ref, percent=part_of))
+        found.append(Share(revision=refs[key], percent=part_of))
     return found
 
 
-def _ref(key: str, pods: Sequence[Json]) -> Ref:
-    version = text(part(pods[0], "metadata", "annotations"), f"{PREFIX}version")
-    return Ref(key=key, version=version or key)
-
-
-def _replicas(pods: Sequence[Json], *, gone: bool) -> tuple[Replica, ...]:
+def _replicas(pods: Sequence[Json]) -> tuple[Replica, ...]:
     """Numbers go by age; Pods that are ending come last, since they are replaced already."""
     ordered = sorted(
         pods,
@@ -89,17 +80,17 @@ def _replicas(pods: Sequence[Json], *, gone: bool) -> tuple[Replica, ...]:
             name_of(pod),
         ),
     )
-    return tuple(_replica(at, pod, gone) for at, pod in enumerate(ordered))
+    return tuple(_replica(at, pod) for at, pod in enumerate(ordered))
 
 
-def _replica(at: int, pod: Json, gone: bool) -> Replica:
+def _replica(at: int, pod: Json) -> Replica:
     statuses = items(pod, "status", "containerStatuses")
     troubles = container_troubles(pod)
     trouble = troubles[0] if troubles else None
     ended = [t for t in troubles if t.cause == "crash"]
     return Replica(
         number=at,
-        state=_state(pod, bool(ended), gone),
+        state=_state(pod, bool(ended)),
         started_at=text(pod, "status", "startTime") or None,
         restarts=sum(number(status, "restartCount") for status in statuses),
         exit_code=ended[0].exit_code if ended else None,
@@ -113,11 +104,11 @@ def _reason(what: str | None, exit_code: int | None) -> str | None:
     return what
 
 
-def _state(pod: Json, ended: bool, gone: bool) -> ReplicaState:
+def _state(pod: Json, ended: bool) -> ReplicaState:
     phase = text(pod, "status", "phase")
     if phase in ("Failed", "Succeeded"):
         return "exited"
-    if text(pod, "metadata", "deletionTimestamp") or gone:
+    if text(pod, "metadata", "deletionTimestamp"):
         return "stopping"
     if text(condition(pod, "Ready"), "status") == "True":
         return "running"

@@ -90,7 +90,7 @@ def service(
 ) -> Json:
     """A Service like `base` for one colour, or with None for all of them, with annotations."""
     spec = part(base, "spec")
-    ports = spec.get("ports") or [{"name": "http", "port": 80, "targetPort": settings.port}]
+    ports = spec.get("ports") or part(plain_service(settings), "spec")["ports"]
     kept = {key: value for key, value in spec.items() if key not in ("selector", "ports")}
     chosen = {**labels, **({f"{PREFIX}color": color} if color else {})}
     return {
@@ -101,6 +101,11 @@ def service(
         },
         "spec": {**kept, "selector": chosen, "ports": ports},
     }
+
+
+def plain_service(settings: Settings) -> Json:
+    """The Service of an application whose manifests have none."""
+    return {"spec": {"ports": [{"name": "http", "port": 80, "targetPort": settings.port}]}}
 
 
 def as_asked(found: Mapping[str, object]) -> Json:

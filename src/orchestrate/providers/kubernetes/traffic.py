@@ -49,6 +49,11 @@ class Splitter(Protocol):
     """A way to lead a part of the requests elsewhere."""
 
     @property
+    def divides(self) -> str:
+        """What divides the traffic, in three words, for a plan."""
+        ...
+
+    @property
     def means(self) -> str:
         """What divides the traffic, in words for people."""
         ...
