@@ -235,7 +235,8 @@ class TestOthers:
         shop.provider.roll(new, 2, shop.write())
         assert shop.cluster.one("deployments", "shop-blue")["spec"]["replicas"] == 5
         follow(shop, new)
-        assert shop.provider.observe().running[0].wanted == 5
+        wanted = {r.revision.key: r.wanted for r in shop.provider.observe().running}
+        assert wanted[new.key] == 5
 
     def test_a_colour_that_an_autoscaler_counts_can_be_stopped_and_started_again(
         self, shop: Kubernetes

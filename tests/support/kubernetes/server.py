@@ -34,6 +34,8 @@ class Cluster:
         self.namespaces = {"shop"}
         self.denied: set[tuple[str, str]] = set()
         """Verb and resource that the credentials may not."""
+        self.allowed: set[tuple[str, str]] | None = None
+        """All that the credentials may; None: everything that is not denied."""
         self.calls: list[str] = []
         handler = type("Handler", (_Handler,), {"cluster": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -97,7 +99,7 @@ class Cluster:
             resource = asked["resource"] + (
                 f"/{asked['subresource']}" if asked.get("subresource") else ""
             )
-            allowed = (asked["verb"], resource) not in self.denied
+            allowed = self.may(asked["verb"], resource)
             return 201, {**body, "status": {"allowed": allowed}}
         match = PATH.fullmatch(parts.path)
         if match is None or match["plural"] not in KINDS:
@@ -120,6 +122,12 @@ class Cluster:
             method, plural, namespace, match["name"], match["part"], query, headers, body
         )
 
+    def may(self, verb: str, resource: str) -> bool:
+        """Whether the credentials have a right."""
+        if self.allowed is not None and (verb, resource) not in self.allowed:
+            return False
+        return (verb, resource) not in self.denied
+
     def _authorize(
         self, method: str, plural: str, part: str | None, namespace: str, one: bool
     ) -> None:
@@ -127,7 +135,7 @@ class Cluster:
             method, "get" if one else "list"
         )
         resource = plural + (f"/{part}" if part and part != "status" else "")
-        if (verb, resource) in self.denied:
+        if not self.may(verb, resource):
             group = KINDS[plural][0].rpartition("/")[0]
             raise Refused(
                 403,
@@ -196,7 +204,7 @@ class Cluster:
         kind = headers.get("Content-Type", "")
         if "apply-patch" in kind:
             new = (plural, namespace, name) not in self.objects.found
-            if new and ("create", plural) in self.denied:
+            if new:
                 self._authorize("POST", plural, None, namespace, False)
             force, dry = query.get("force") == "true", query.get("dryRun") == "All"
             made = self.objects.apply(plural, namespace, body, manager, force, dry)
