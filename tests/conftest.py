@@ -31,6 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a kubeconfig file: the contract runs on that cluster's current namespace too",
     )
     parser.addoption(
+        "--cluster-image",
+        help="image for it, registry/busybox:{version}, with tags 1.0.0, 1.1.0 and 1.2.0",
+    )
+    parser.addoption(
         "--update-snapshots",
         action="store_true",
         help="write the golden files anew (refused when CI is set)",

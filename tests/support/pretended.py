@@ -33,6 +33,7 @@ class Pretended:
     shares: tuple[Share, ...] = ()
     counts: dict[str, RequestCounts] = field(default_factory=dict)
     address: str | None = None
+    tolerance: int = 0
     lines: tuple[str, ...] = ()
     deaf: bool = False
     """It does not carry out a change of the traffic."""
@@ -54,7 +55,9 @@ class Pretended:
             RunningRevision(Ref(key=key, version=key), len(found), tuple(found))
             for key, found in self.replicas_of.items()
         )
-        return LiveState(running=running, shares=self.shares, address=self.address)
+        return LiveState(
+            running=running, shares=self.shares, address=self.address, tolerance=self.tolerance
+        )
 
     def requests(self) -> Mapping[str, RequestCounts]:
         return self.counts

@@ -19,6 +19,7 @@ from orchestrate.core.errors import (
     ProviderUnavailable,
 )
 from orchestrate.providers.kubernetes import KubernetesProvider
+from orchestrate.providers.kubernetes.access import Access
 from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.secrets import GivenSecrets
 
@@ -147,6 +148,17 @@ class TestDirectory:
         assert isinstance(raised.value, ArtifactInvalid | ProviderConfigInvalid)
         assert said in raised.value.message
 
+    def test_that_the_cluster_would_refuse_is_refused_when_it_is_planned(
+        self, home: Path, tmp_path: Path
+    ) -> None:
+        spec = {**DEPLOYMENT["spec"], "replicaz": 3}
+        write(tmp_path / "k8s", {**DEPLOYMENT, "spec": spec})
+        with of(home, tmp_path) as shop:
+            with pytest.raises(ProviderConfigInvalid) as raised:
+                shop.provider.resolve("1.0.0")
+            assert "replicaz: field not declared in schema" in raised.value.why[0]
+            assert shop.cluster.objects.found == {}
+
 
 class TestCommand:
     def render(self, *more: str) -> JsonValue:
@@ -210,6 +222,14 @@ class TestSecrets:
         revision = revision.model_copy(update={"config": left})
         shop.provider.start(revision, 1, shop.write())
         assert set(shop.cluster.one("secrets", f"shop-{revision.key}")["data"]) == {"DB"}
+
+    @pytest.mark.parametrize("key", ["exec", "tokenFile", "client-key"])
+    def test_with_a_kubeconfig_may_not_reach_out_of_it(self, shop: Kubernetes, key: str) -> None:
+        config = yaml.safe_load(shop.cluster.kubeconfig())
+        config["users"][0]["user"] = {key: "/etc/shadow"}
+        access = Access(secret="KUBE")
+        with pytest.raises(ProviderUnavailable, match="reaches out of it"):
+            access.client(GivenSecrets(KUBE=yaml.safe_dump(config)))
 
 
 class TestBuiltIn:

@@ -48,6 +48,7 @@ class Kubelet:
             },
             "kube-controller-manager",
         )
+        self.event(replica_set, "SuccessfulCreate", f"Created pod: {name}", kind="Normal")
         self.started.append((template["metadata"]["labels"].get("orchestrate/revision", ""), name))
 
     def end(self, pod: Json) -> None:
@@ -169,19 +170,21 @@ class Kubelet:
         made["metadata"].pop("resourceVersion", None)
         self.objects.update("pods", pod["metadata"]["namespace"], made, NOBODY, "status")
 
-    def event(self, about: Json, reason: str, message: str) -> None:
-        """A Warning, once for each reason; then it is counted."""
+    def event(self, about: Json, reason: str, message: str, kind: str = "Warning") -> None:
+        """An event, made once for each reason; then it is counted, if it is no Warning."""
         meta = about["metadata"]
         name = f"{meta['name']}.{reason.lower()}"
         key = ("events", meta["namespace"], name)
         if key in self.objects.found:
+            if kind == "Normal":
+                self.objects.found[key]["count"] += 1
             return
         self.objects.create(
             "events",
             meta["namespace"],
             {
                 "metadata": {"name": name},
-                "type": "Warning",
+                "type": kind,
                 "reason": reason,
                 "message": message,
                 "count": 1,

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _clients: dict[tuple[str, ...], DynamicClient] = {}
 _lock = threading.Lock()
+_REACHING_OUT = {
+    "exec", "auth-provider", "tokenFile", "client-certificate", "client-key",
+    "certificate-authority",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class Access:
         settings = Configuration()
         try:
             if self.secret:
-                from_dict(yaml.safe_load(content), self.context, settings, persist_config=False)
+                from_dict(
+                    _harmless(yaml.safe_load(content)), self.context, settings, persist_config=False
+                )
             elif where:
                 from_file(where, self.context, settings, persist_config=False)
             else:
@@ -88,6 +94,23 @@ def _stamp(where: str) -> str:
             continue
         found.append(f"{path}:{seen.st_mtime_ns}:{seen.st_size}")
     return "|".join(found)
+
+
+def _harmless(found: object) -> object:
+    """A kubeconfig out of a secret, which holds all it needs: whoever may set a secret may not run
+    a program as the service, nor have a file of its read. Raises ProviderUnavailable."""
+    users = found.get("users", []) if isinstance(found, dict) else []
+    clusters = found.get("clusters", []) if isinstance(found, dict) else []
+    parts = [each.get(name) for each in users for name in ("user",) if isinstance(each, dict)]
+    parts += [each.get("cluster") for each in clusters if isinstance(each, dict)]
+    bad = {key for part in parts if isinstance(part, dict) for key in part} & _REACHING_OUT
+    if bad:
+        raise ProviderUnavailable(
+            "the kubeconfig in the secret reaches out of it",
+            why=[f"it has {', '.join(sorted(bad))}"],
+            fix=["write certificates and a token into it: kubectl config view --flatten"],
+        )
+    return found
 
 
 def _unusable(where: str, problem: Exception) -> ProviderUnavailable:

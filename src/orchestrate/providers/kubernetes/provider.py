@@ -106,7 +106,11 @@ class KubernetesProvider:
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
         pinned = f"{name_of(image).pinned}@{digest}"
-        return self.pins.pin(image, digest, render(self.settings, version, pinned))
+        objects = render(self.settings, version, pinned)
+        artifact = self.pins.pin(image, digest, objects)
+        if objects:
+            self._try(snapshot(self.environment, version, artifact), objects)
+        return artifact
 
     def observe(self) -> LiveState:
         colors, pods = self.colors.all(), self.endpoints.pods()
@@ -220,6 +224,15 @@ class KubernetesProvider:
         if settings.ingress is not None:
             return NginxIngress(settings, settings.ingress, self.api, self.fence, self.labels)
         return Replicas(settings, self.api, self.fence, self.colors, self.endpoints, self.labels)
+
+    def _try(self, revision: Revision, objects: list[Json]) -> None:
+        """Ask the cluster whether it would take the manifests, with nothing stored."""
+        for each in extra_of(objects):
+            kind = (text(each, "apiVersion"), text(each, "kind"))
+            made = shape.extra(each, self.settings, "probe", self.labels)
+            self.api.apply(Kind(*kind, EXTRA[kind]), made, dry_run=True, force=True)
+        body = self._deployment(revision, objects, "probe", Write(0, "probe", ""))
+        self.api.apply(DEPLOYMENT, body, dry_run=True, force=True)
 
     def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
         """Have a colour hold a revision, with all that belongs to it."""
