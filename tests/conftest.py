@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes, real
-from tests.support.matrix import pytest_runtest_logreport, pytest_terminal_summary
+from tests.support.matrix import pytest_runtest_logreport as pytest_runtest_logreport
+from tests.support.matrix import pytest_terminal_summary as pytest_terminal_summary
 from tests.support.snapshot import Snapshot
-
-__all__ = ["pytest_runtest_logreport", "pytest_terminal_summary"]  # hooks of the matrix
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
 LONGEST_HOME = 80

@@ -353,6 +353,16 @@ class TestTolerance:
             watch(platform, self.STEP).look()
 
 
+class TestUncounted:
+    def test_connections_are_waited_for_a_little_and_it_is_said(self, platform: Pretended) -> None:
+        platform.replicas_of["old"] = [running(0)]
+        draining = watch(platform, Drain(revision=OLD, within_s=30))
+        assert not draining.look().done
+        draining.look(3)
+        found = draining.look(3)
+        assert found.done and found.text == "connections are not counted here; waited 5s"
+
+
 class TestFewerReplicas:
     STEP = Bake(revision=NEW, baseline=OLD, for_s=600, policy=POLICY)
 

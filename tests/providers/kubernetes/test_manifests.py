@@ -209,6 +209,20 @@ class TestSecrets:
         assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": f"shop-{revision.key}"}}]
         assert "postgres" not in str(pod)
 
+    def test_of_the_last_revisions_are_kept_and_older_ones_go(self, shop: Kubernetes) -> None:
+        shop.provider = shop.another()
+        keys = []
+        for number in range(7):
+            shop.variables = {"N": str(number)}
+            shop.provider = shop.another()
+            revision = shop.pinned("1.0.0")
+            keys.append(revision.key)
+            shop.provider.roll(revision, 1, shop.write())
+        found = {each["metadata"]["name"] for each in shop.cluster.objects.list("secrets")}
+        assert found == {f"shop-{key}" for key in keys[2:]}
+        shop.provider.dismantle()
+        assert shop.cluster.objects.list("secrets") == []
+
     def test_of_this_program_are_not_the_applications(self, shop: Kubernetes) -> None:
         config = shop.kubeconfig.read_text(encoding="utf-8")
         shop.config = {"kubeconfig_secret": "KUBE"}

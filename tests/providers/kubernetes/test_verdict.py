@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrate.providers.kubernetes.rollout import degraded
+from orchestrate.providers.kubernetes.objects import condition
 from orchestrate.providers.kubernetes.verdict import Verdict, judge
 from tests.providers.kubernetes.recordings import SCENARIOS, recording
 
@@ -45,7 +45,7 @@ def test_a_bad_release_is_never_done_though_the_old_status_says_all_is_well(name
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_available_stays_true_through_a_failed_roll_and_is_not_believed(name: str) -> None:
     last = recording(name).deployment
-    assert degraded(last) is None, "the old Pods serve"
+    assert condition(last, "Available")["status"] == "True", "the old Pods serve"
     assert judge(last).state == "late"
 
 
@@ -62,7 +62,8 @@ def test_what_falls_ill_after_it_was_done_is_not_done_any_more() -> None:
     found = recording("degrade-after").objects("Deployment")
     states = [judge(each).state for each in found]
     assert "done" in states and states[-1] == "wait"
-    assert degraded(found[-1]) == "Deployment does not have minimum availability."
+    assert condition(found[-1], "Available")["status"] == "False"
+    assert condition(found[-1], "Progressing")["reason"] == "NewReplicaSetAvailable", "still"
 
 
 def test_a_new_generation_is_waited_for_whatever_the_status_says() -> None:

@@ -10,6 +10,9 @@ from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed
 
 STOP_WITHIN_S = 300.0
+UNCOUNTED_S = 5.0
+"""What is waited where nobody counts connections: until whoever divides the traffic has taken note.
+What is in flight then has the grace that each replica is given to end."""
 
 
 def route(step: Step, scene: Scene, write: Write) -> None:
@@ -73,6 +76,11 @@ def drained(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when no connection is open at the replicas, or the time is over."""
     assert isinstance(step, Drain)
     replicas = _alive(scene, step.revision.key, step.beyond)
+    if replicas and all(replica.connections is None for replica in replicas):
+        wait_s = min(step.within_s, UNCOUNTED_S)
+        if elapsed(memory) >= wait_s:
+            return Look(True, f"connections are not counted here; waited {wait_s:g}s")
+        return Look(False, "connections are not counted here", again_s=0.2)
     open_ones = sum(r.connections or 0 for r in replicas)
     if open_ones == 0:
         return Look(True, "no connection is open")

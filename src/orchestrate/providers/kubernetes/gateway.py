@@ -8,10 +8,10 @@ replaces.
 import time
 from collections.abc import Mapping
 
-from orchestrate.core.errors import EdgeFailed
+from orchestrate.core.errors import EdgeFailed, TemporaryError
 from orchestrate.core.protocols import Write
 from orchestrate.core.untrusted import clean
-from orchestrate.providers.kubernetes.api import Api
+from orchestrate.providers.kubernetes.api import Api, Stale
 from orchestrate.providers.kubernetes.colors import Color
 from orchestrate.providers.kubernetes.fence import Fence
 from orchestrate.providers.kubernetes.objects import (
@@ -30,6 +30,7 @@ from orchestrate.providers.kubernetes.shape import marks, service_port
 from orchestrate.providers.kubernetes.traffic import Split
 
 ACCEPTED_S = 30.0
+TRIES = 10
 
 
 class HttpRoute:
@@ -107,7 +108,18 @@ class HttpRoute:
         }
 
     def _patch(self, backends: list[Json]) -> int:
-        """Set the backends of a route that is not ours, if it is as it was read."""
+        """Set the backends of a route that is not ours; again when it was changed meanwhile."""
+        for _ in range(TRIES):
+            try:
+                return self._patch_once(backends)
+            except Stale:
+                continue
+        raise TemporaryError(
+            "an object of the cluster changes too fast", why=[f"HTTPRoute {self.name}"]
+        )
+
+    def _patch_once(self, backends: list[Json]) -> int:
+        """Set them if the route is as it was read."""
         found = self.api.get(ROUTE, self.name)
         rules = items(found or {}, "spec", "rules")
         at = _weighted(rules, self.settings.name)

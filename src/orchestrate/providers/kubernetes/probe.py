@@ -1,9 +1,9 @@
 """Whether an environment can be deployed to in its cluster: what is there, and what is missing."""
 
-from orchestrate.core.errors import OrchestrateError, TemporaryError
+from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
-from orchestrate.core.revision import Revision
 from orchestrate.providers.kubernetes.api import Api
+from orchestrate.providers.kubernetes.manifests import has_probe, render
 from orchestrate.providers.kubernetes.objects import DEPLOYMENT, Json, items, text
 from orchestrate.providers.kubernetes.settings import Settings
 
@@ -36,6 +36,7 @@ def findings(
         found = [_cluster(settings, version), _rights(settings, api, secrets)]
         found += _gateway(settings, api)
         found.append(Finding("traffic", True, f"divided {means}"))
+        found += _readiness(settings)
         if sample is not None and all(each.ok for each in found):
             found.append(_dry_run(api, sample))
         return found
@@ -47,11 +48,6 @@ def bad(name: str, problem: OrchestrateError) -> Finding:
     """What a problem says, as a finding."""
     said = "; ".join([problem.message, *problem.why])
     return Finding(name, False, said, "; ".join(problem.fix) or None, problem.code)
-
-
-def sample_of(settings: Settings, revision: Revision) -> str:
-    """The image that stands for any version in a dry run."""
-    return settings.image.replace("{version}", revision.version)
 
 
 def _cluster(settings: Settings, version: Json) -> Finding:
@@ -99,12 +95,24 @@ def _gateway(settings: Settings, api: Api) -> list[Finding]:
     ]
 
 
+def _readiness(settings: Settings) -> list[Finding]:
+    """Whether manifests that can be read without a version have a probe."""
+    if settings.source != "manifests":
+        return []
+    try:
+        probed = has_probe(settings, render(settings, "", ""))
+    except OrchestrateError as problem:
+        return [bad("manifests", problem)]
+    if probed:
+        return [Finding("manifests", True, f"container {settings.container} has a readinessProbe")]
+    said = f"container {settings.container} has no readinessProbe: it counts as ready when it runs"
+    return [Finding("manifests", True, said)]
+
+
 def _dry_run(api: Api, sample: Json) -> Finding:
     """What the cluster itself says of the Deployment, with nothing stored."""
     try:
         api.apply(DEPLOYMENT, sample, dry_run=True, force=True)
-    except TemporaryError as problem:
-        return bad("dry run", problem)
     except OrchestrateError as problem:
         return bad("dry run", problem)
     return Finding("dry run", True, "the cluster would take the Deployment")

@@ -48,6 +48,7 @@ from orchestrate.providers.kubernetes.objects import (
     Json,
     Kind,
     label,
+    note,
     text,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of
@@ -55,6 +56,9 @@ from orchestrate.providers.kubernetes.ratio import Replicas
 from orchestrate.providers.kubernetes.rollout import Rollout
 from orchestrate.providers.kubernetes.settings import Settings, settings_of
 from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
+
+KEPT = 5
+"""Revisions of a colour whose Secrets are kept."""
 
 
 class KubernetesProvider:
@@ -80,7 +84,6 @@ class KubernetesProvider:
             self.labels,
             self._splitter(),
         )
-        self.rollout = Rollout(settings, self.api, self.endpoints, self.labels, self._mask)
         self.images = Images(settings, secrets)
         self.capabilities = Capabilities(
             strategies=frozenset(StrategyName),
@@ -179,7 +182,10 @@ class KubernetesProvider:
     ) -> Progress:
         color = self.colors.of(revision.key)
         image = image_of(revision.artifact)
-        return self.rollout.progress(color, revision, image, replicas, watched_s, memory)
+        way = Rollout(
+            self._settings_of(revision), self.api, self.endpoints, self.labels, self._mask
+        )
+        return way.progress(color, revision, image, replicas, watched_s, memory)
 
     def restorable(self, revision: Revision) -> Restorable:
         color = self.colors.of(revision.key)
@@ -211,11 +217,11 @@ class KubernetesProvider:
             self.api.delete(INGRESS, name)
         self.api.delete(SERVICE, name)
         for color in self.colors.all():
-            held = color.revision.key
+            held = note(color.deployment, "held").split(",")
             self.api.delete(SERVICE, f"{name}-{color.name}")
             self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
-            if self._app_secrets():
-                self.api.delete(SECRET, f"{name}-{held}")
+            for key in filter(None, held):
+                self.api.delete(SECRET, f"{name}-{key}")
 
     def _splitter(self) -> Splitter:
         settings = self.settings
@@ -243,7 +249,9 @@ class KubernetesProvider:
             kind = (text(each, "apiVersion"), text(each, "kind"))
             self.api.apply(Kind(*kind, EXTRA[kind]), made)
         self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
-        made = self.colors.put(self._deployment(revision, objects, color, write), write)
+        body = self._deployment(revision, objects, color, write)
+        self._keep_secrets(body, revision, color)
+        made = self.colors.put(body, write)
         self.colors.scale(Color(color, made), replicas, write)
 
     def _deployment(
@@ -279,6 +287,20 @@ class KubernetesProvider:
         self.api.apply(
             SECRET, shape.secret(self._secret_name(revision), self.labels, values, write)
         )
+
+    def _keep_secrets(self, body: Json, revision: Revision, color: str) -> None:
+        """Note in a colour whose Secrets it has had, and let go of those beyond the last few: an
+        old Pod that is restarted while it is replaced still needs its own."""
+        if not self._app_secrets(revision):
+            return
+        before = self.colors.named(color)
+        had = note(before.deployment, "held").split(",") if before is not None else []
+        held = [key for key in had if key and key != revision.key] + [revision.key]
+        shape.annotate(body, {"held": ",".join(held[-KEPT:])})
+        needed = {each.revision.key for each in self.colors.all()}
+        for key in held[:-KEPT]:
+            if key not in needed:
+                self.api.delete(SECRET, f"{self.settings.name}-{key}")
 
     def _secret_name(self, revision: Revision) -> str:
         return f"{self.settings.name}-{revision.key}"

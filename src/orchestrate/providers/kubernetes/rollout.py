@@ -9,7 +9,6 @@ from orchestrate.core.errors import (
     ExitedAtOnce,
     OrchestrateError,
     StepFailed,
-    TemporaryError,
     Unhealthy,
 )
 from orchestrate.core.protocols import Progress
@@ -30,9 +29,7 @@ from orchestrate.providers.kubernetes.objects import (
     MANAGER,
     REPLICA_SET,
     Json,
-    condition,
     items,
-    note,
     number,
     owners_of,
     part,
@@ -179,22 +176,26 @@ class Rollout:
             "unschedulable": (StepFailed, "no node has room for it"),
             "unready": (Unhealthy, "it did not become ready"),
         }[worst]
-        lines = explain(
-            deployment, found, self._events([*pods, replica_set or {}]), self._log(found)
-        )
+        events: list[Json] = []
+        log: list[str] = []
+        unread: list[str] = []
+        try:
+            events = self._events([*pods, replica_set or {}])
+            log = self._log(found)
+        except OrchestrateError as problem:
+            unread = [f"and no more could be read: {problem.message}"]
+        lines = explain(deployment, found, events, log)
+        first = short if worst == "unready" else f"{worst}: {short}"
         return kind(
             f"{revision.version} did not come up: {says}",
-            why=[short if worst == "unready" else f"{worst}: {short}", *map(self.mask, lines)],
+            why=[first, *map(self.mask, lines), *unread],
             fix=FIX,
         )
 
     def _events(self, of: list[Json]) -> list[Json]:
         found: list[Json] = []
         for uid in [uid_of(each) for each in of if each][:10]:
-            try:
-                found += self.api.find(EVENT, fields=f"involvedObject.uid={uid},type=Warning")
-            except OrchestrateError:
-                break  # the cause is known without them
+            found += self.api.find(EVENT, fields=f"involvedObject.uid={uid},type=Warning")
         return found
 
     def _log(self, found: list[Trouble]) -> list[str]:
@@ -203,12 +204,7 @@ class Rollout:
         for trouble in found:
             if not trouble.container or trouble.cause in ("image", "config"):
                 continue
-            try:
-                log = self.api.log(
-                    trouble.pod, trouble.container, tail=LINES, previous=trouble.ended
-                )
-            except (StepFailed, TemporaryError):
-                return []
+            log = self.api.log(trouble.pod, trouble.container, tail=LINES, previous=trouble.ended)
             return [line.partition(" ")[2] for line in log.splitlines()]
         return []
 
@@ -221,17 +217,3 @@ def _seen(deployment: Json) -> bool:
 
 def _text(verdict: Verdict, found: list[Trouble]) -> str:
     return verdict.text + (f"; {found[0].what}" if found else "")
-
-
-def degraded(deployment: Mapping[str, object]) -> str | None:
-    """Why a Deployment that was done is not well any more; None when it is. `Progressing` stays
-    as it was then, so this is told by `Available` alone."""
-    state = condition(deployment, "Available")
-    if text(state, "status") == "False":
-        return text(state, "message") or text(state, "reason")
-    return None
-
-
-def held(deployment: Mapping[str, object]) -> str:
-    """The revision that a Deployment's annotations name."""
-    return note(deployment, "revision")

@@ -80,6 +80,11 @@ def deployment(
     }
 
 
+def annotate(body: Json, notes: Mapping[str, str]) -> None:
+    """Add annotations of ours to an object that is to be written."""
+    part(body, "metadata", "annotations").update({f"{PREFIX}{k}": v for k, v in notes.items()})
+
+
 def service(
     settings: Settings,
     base: Mapping[str, object],
