@@ -167,18 +167,12 @@ class TestFailure:
             shop.secret_names, shop.secrets = ("DB",), GivenSecrets(DB="hunter2hunter2")
             shop.provider = shop.another()
             shop.cluster.kubelet.scripts["1.1.0"] = "crash"
+            shop.cluster.kubelet.last_words = ("cannot log in with hunter2hunter2",)
             new = shop.pinned("1.1.0")
             shop.provider.roll(new, 1, shop.write())
-
-            def crashed() -> bool:
-                logs = shop.cluster.kubelet.logs
-                for name in list(logs):
-                    logs[name] = ["cannot log in with hunter2hunter2"]
-                return any(name.endswith("/previous") for name in logs)
-
-            eventually(crashed)
             with pytest.raises(ExitedAtOnce) as raised:
                 follow(shop, new)
+            assert raised.value.why[-1] == "untrusted | cannot log in with ********"
             assert "hunter2" not in "\n".join(raised.value.why)
 
 
@@ -260,3 +254,11 @@ class TestRollback:
         sets = shop.cluster.objects.list("replicasets")
         assert len(sets) == 2, "none was made anew"
         assert shop.served() == {"1.1.0"}
+
+    def test_to_a_revision_kept_beside_leaves_no_twin(self, shop: Kubernetes) -> None:
+        old = shop.live("1.0.0")
+        new = shop.live("1.1.0")
+        shop.provider.roll(old, 2, shop.write())
+        follow(shop, old)
+        eventually(lambda: [r.revision.key for r in shop.provider.observe().running] == [old.key])
+        assert len(shop.copies(old)) == 2 and shop.copies(new) == []

@@ -26,6 +26,8 @@ class Kubelet:
     scripts: dict[str, Script] = field(default_factory=dict)
     started: list[tuple[str, str]] = field(default_factory=list)
     """Revision and Pod of each that was made."""
+    last_words: tuple[str, ...] = ("no settings",)
+    """What a container writes before it ends."""
     logs: dict[str, list[str]] = field(default_factory=dict)
     """Lines by Pod, and by `Pod/previous`."""
 
@@ -107,7 +109,7 @@ class Kubelet:
 
     def _crash(self, pod: Json, age_s: float, code: int) -> None:
         name, times = pod["metadata"]["name"], int(age_s / CRASH_S)
-        said = ["no settings"]
+        said = list(self.last_words)
         self.logs[name] = said
         ended = {"exitCode": code, "reason": "OOMKilled" if code == 137 else "Error"}
         if times < 1:
