@@ -34,6 +34,11 @@ KINDS = {
     "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "horizontalpodautoscalers": ("autoscaling/v2", "HorizontalPodAutoscaler"),
 }  # fmt: skip
+GENERATIONS = {
+    "deployments", "replicasets", "pods", "endpointslices", "ingresses", "httproutes",
+    "horizontalpodautoscalers",
+}  # fmt: skip
+"""Kinds that count how often their wishes changed."""
 KEPT = 400
 """Changes a watch can begin at; older ones are gone (410)."""
 Key = tuple[str, str, str]
@@ -270,10 +275,11 @@ class Objects:
         ]
         if before is not None and _same(before, made):
             return copy.deepcopy(before)
-        if before is None or before.get("spec") != made.get("spec"):
-            if "spec" in made or before is None:
+        wishes = "endpoints" if key[0] == "endpointslices" else "spec"
+        if before is None or before.get(wishes) != made.get(wishes):
+            self.touched[key] = time.monotonic()
+            if key[0] in GENERATIONS:
                 meta["generation"] = meta.get("generation", 0) + 1
-                self.touched[key] = time.monotonic()
         self.found[key] = made
         self._note(key[0], "ADDED" if before is None else "MODIFIED", made)
         return copy.deepcopy(made)

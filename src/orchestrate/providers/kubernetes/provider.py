@@ -12,7 +12,6 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -25,7 +24,6 @@ from orchestrate.core.protocols import (
     Write,
 )
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
-from orchestrate.core.secret import MASK
 from orchestrate.core.steps import Share
 from orchestrate.providers.artifacts.registry import name_of
 from orchestrate.providers.edge.place import slug_of
@@ -43,12 +41,10 @@ from orchestrate.providers.kubernetes.objects import (
     DEPLOYMENT,
     INGRESS,
     ROUTE,
-    SECRET,
     SERVICE,
     Json,
     Kind,
     label,
-    note,
     text,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of
@@ -56,9 +52,7 @@ from orchestrate.providers.kubernetes.ratio import Replicas
 from orchestrate.providers.kubernetes.rollout import Rollout
 from orchestrate.providers.kubernetes.settings import Settings, settings_of
 from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
-
-KEPT = 5
-"""Revisions of a colour whose Secrets are kept."""
+from orchestrate.providers.kubernetes.vault import Vault
 
 
 class KubernetesProvider:
@@ -85,6 +79,7 @@ class KubernetesProvider:
             self._splitter(),
         )
         self.images = Images(settings, secrets)
+        self.vault = Vault(settings, self.api, self.labels, secrets, environment.secrets)
         self.capabilities = Capabilities(
             strategies=frozenset(StrategyName),
             native_rolling=True,
@@ -104,7 +99,7 @@ class KubernetesProvider:
             sample = self._deployment(
                 snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
             )
-        return probe.findings(self.settings, self.api, means, bool(self._app_secrets()), sample)
+        return probe.findings(self.settings, self.api, means, bool(self.vault.names()), sample)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
@@ -183,7 +178,7 @@ class KubernetesProvider:
         color = self.colors.of(revision.key)
         image = image_of(revision.artifact)
         way = Rollout(
-            self._settings_of(revision), self.api, self.endpoints, self.labels, self._mask
+            self._settings_of(revision), self.api, self.endpoints, self.labels, self.vault.mask
         )
         return way.progress(color, revision, image, replicas, watched_s, memory)
 
@@ -217,11 +212,9 @@ class KubernetesProvider:
             self.api.delete(INGRESS, name)
         self.api.delete(SERVICE, name)
         for color in self.colors.all():
-            held = note(color.deployment, "held").split(",")
             self.api.delete(SERVICE, f"{name}-{color.name}")
             self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
-            for key in filter(None, held):
-                self.api.delete(SECRET, f"{name}-{key}")
+            self.vault.forget(color)
 
     def _splitter(self) -> Splitter:
         settings = self.settings
@@ -243,21 +236,21 @@ class KubernetesProvider:
     def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
         """Have a colour hold a revision, with all that belongs to it."""
         objects = self.pins.objects(revision.artifact)
-        self._put_secrets(revision, write)
+        self.vault.put(revision, write)
         for each in extra_of(objects):
             made = shape.extra(each, self.settings, color, self.labels)
             kind = (text(each, "apiVersion"), text(each, "kind"))
             self.api.apply(Kind(*kind, EXTRA[kind]), made)
         self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
         body = self._deployment(revision, objects, color, write)
-        self._keep_secrets(body, revision, color)
+        self.vault.keep(body, revision, self.colors.named(color), self.colors.all())
         made = self.colors.put(body, write)
         self.colors.scale(Color(color, made), replicas, write)
 
     def _deployment(
         self, revision: Revision, objects: list[Json], color: str, write: Write
     ) -> Json:
-        secret = self._secret_name(revision) if self._app_secrets(revision) else None
+        secret = self.vault.name(revision)
         image = image_of(revision.artifact)
         return shape.deployment(
             self._settings_of(revision), revision, objects, image, color, self.labels, secret, write
@@ -275,52 +268,6 @@ class KubernetesProvider:
 
     def _plain_service(self, revision: Revision) -> Json:
         return shape.plain_service(self._settings_of(revision))
-
-    def _put_secrets(self, revision: Revision, write: Write) -> None:
-        names = self._app_secrets(revision)
-        if not names:
-            return
-        values = {
-            name: self.secrets.get(name, revision.secret_versions.get(name)).reveal()
-            for name in names
-        }
-        self.api.apply(
-            SECRET, shape.secret(self._secret_name(revision), self.labels, values, write)
-        )
-
-    def _keep_secrets(self, body: Json, revision: Revision, color: str) -> None:
-        """Note in a colour whose Secrets it has had, and let go of those beyond the last few: an
-        old Pod that is restarted while it is replaced still needs its own."""
-        if not self._app_secrets(revision):
-            return
-        before = self.colors.named(color)
-        had = note(before.deployment, "held").split(",") if before is not None else []
-        held = [key for key in had if key and key != revision.key] + [revision.key]
-        shape.annotate(body, {"held": ",".join(held[-KEPT:])})
-        needed = {each.revision.key for each in self.colors.all()}
-        for key in held[:-KEPT]:
-            if key not in needed:
-                self.api.delete(SECRET, f"{self.settings.name}-{key}")
-
-    def _secret_name(self, revision: Revision) -> str:
-        return f"{self.settings.name}-{revision.key}"
-
-    def _app_secrets(self, revision: Revision | None = None) -> list[str]:
-        """Names of the secrets that the application gets: not those of this program itself."""
-        pinned = list(revision.secret_versions) if revision is not None else []
-        names = pinned or list(self.environment.secrets)
-        return [name for name in names if name not in self.settings.own_secrets]
-
-    def _mask(self, line: str) -> str:
-        """A line without the values of the application's secrets."""
-        for name in self._app_secrets():
-            try:
-                value = self.secrets.get(name).reveal()
-            except SecretMissing:
-                continue
-            if len(value) >= 4:
-                line = line.replace(value, MASK)
-        return line
 
     def _end_twin(self, revision: Revision, live: Color, write: Write) -> None:
         """The same revision in another colour, kept without traffic: it is not needed twice."""
