@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.aws.app import Ecs
 from tests.support.docker.app import Docker
 from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.kubernetes.real import RealCluster, real_cluster
@@ -34,7 +35,16 @@ def _docker(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[P
     docker.end()
 
 
-def _release(platform: Local) -> None:
+def _aws_ecs(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[Platform]:
+    ecs = Ecs(home, directory)
+    try:
+        _release(ecs)
+        yield ecs
+    finally:
+        ecs.end()
+
+
+def _release(platform: Local | Ecs) -> None:
     platform.release("1.0.0")
     platform.release("1.1.0")
     platform.release("1.2.0", EXITS)
@@ -56,6 +66,7 @@ PLATFORMS: Mapping[str, tuple[Make, Mapping[Ability, str]]] = {
     "docker": (_docker, Docker.cannot),
     "kubernetes": (_kubernetes, Kubernetes.cannot),
     "cluster": (_cluster, RealCluster.cannot),
+    "aws_ecs": (_aws_ecs, Ecs.cannot),
 }
 """How each is made, and what it cannot by nature."""
 

@@ -27,6 +27,7 @@ Ability = Literal[
     "replica_addresses",  # a replica can be asked directly
     "open_connections",  # connections of a replica are counted
     "counts_requests",  # `requests()` answers
+    "counts_codes",  # by their very status, and not by its class
     "shows_exits",  # a replica that ended tells its exit code
     "prints",  # the application writes what it is asked to
     "lists_versions",  # a version that is not there is answered with those that are

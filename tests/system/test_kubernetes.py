@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrate.providers.outbound import SETTING
 from tests.support.api import Deployment
 from tests.support.kubernetes.images import Images, images
 from tests.support.kubernetes.server import Cluster
@@ -63,7 +64,7 @@ def ship() -> Iterator[Ship]:
     with ExitStack() as stack:
         cluster = stack.enter_context(Cluster())
         registry = stack.enter_context(images(*VERSIONS))
-        made = stack.enter_context(world())
+        made = stack.enter_context(world(**{SETTING: registry.host}))
         kubeconfig = made.home / "kubeconfig"
         kubeconfig.write_text(cluster.kubeconfig(), encoding="utf-8")
         yield Ship(made, cluster, registry)
@@ -152,6 +153,7 @@ def test_the_guide_leads_from_an_image_to_a_rollback(home: Path, tmp_path: Path)
             **os.environ,
             "KUBECONFIG": str(kubeconfig),
             "ORCHESTRATE_HOME": str(home),
+            SETTING: registry.host,
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
         }
         said = {}

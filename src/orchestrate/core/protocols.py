@@ -10,7 +10,9 @@ from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
+from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
@@ -20,12 +22,28 @@ Fallback = Ref | None
 
 
 @dataclass(frozen=True)
+class Native:
+    """A strategy that the platform carries out whole: one Roll step, its own steps and gates."""
+
+    how: str | None
+    """What it will do, in the words of the plan; None: replace one replica after another."""
+    takes_s: float = 0.0
+    """Time it spends by itself, such as for baking."""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a platform can do."""
 
     strategies: frozenset[StrategyName]
     native_rolling: bool = False
     """It replaces replicas by itself (a Roll step)."""
+    native: Mapping[StrategyName, Native] = field(default_factory=dict)
+    """Strategies that are its own, the way back too: nothing can be started beside what runs."""
+    missing: Mapping[StrategyName, str] = field(default_factory=dict)
+    """What the config would need for a strategy that it cannot do as it is."""
+    stops_within_s: float = 300.0
+    """Longest time a replica may take to end, its last requests included."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
     divides: str = ""
@@ -134,6 +152,22 @@ class LogLine:
     replica: int
     text: str
     at: str | None = None
+
+
+class MetricSource(Protocol):
+    """A monitoring system, as one environment asks it."""
+
+    def read(
+        self, query: MetricQuery, name: str, revision: Ref, since: float, slots: int, slot_s: float
+    ) -> Sequence[Counts | None]:
+        """What the metric `name` counted of one revision in each of `slots` spans of `slot_s`
+        seconds, the first one beginning at `since` (seconds since the epoch).
+
+        None stands where the source knows nothing, which is not the same as zero. Raises
+        MetricsUnavailable, RateLimited or OutboundFailed when asking again may help, also for a
+        partial answer; MetricSourceRefused and MetricsInvalid when it will not.
+        """
+        ...
 
 
 class Secrets(Protocol):
@@ -251,6 +285,15 @@ class Dismantling(Protocol):
 
     def dismantle(self) -> None:
         """Stop everything of a deleted environment, whatever the number of the last write."""
+        ...
+
+
+@runtime_checkable
+class Registered(Protocol):
+    """A provider whose artifacts lie at a registry that asks who reads."""
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        """User and password; None where everybody may read. Raises SecretMissing."""
         ...
 
 

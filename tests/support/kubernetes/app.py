@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from orchestrate.core.protocols import Secrets, Write
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
 from orchestrate.providers.kubernetes import KubernetesProvider
+from orchestrate.providers.outbound import SETTING
 from tests.support.between import Between
 from tests.support.kubernetes.images import Images, images
 from tests.support.kubernetes.server import Cluster
@@ -164,9 +166,23 @@ class Kubernetes:
 
 
 @contextmanager
+def allowed(host: str) -> Iterator[None]:
+    """Let this process ask a registry of this machine, as an administrator would."""
+    before = os.environ.get(SETTING)
+    os.environ[SETTING] = f"{before or ''} {host}".strip()
+    try:
+        yield
+    finally:
+        os.environ.pop(SETTING)
+        if before is not None:
+            os.environ[SETTING] = before
+
+
+@contextmanager
 def kubernetes(home: Path, **config: JsonValue) -> Iterator[Kubernetes]:
     """An environment on a pretended cluster of its own."""
     with ExitStack() as stack:
         cluster = stack.enter_context(Cluster())
         registry = stack.enter_context(images("1.0.0", "1.1.0", "1.2.0"))
+        stack.enter_context(allowed(registry.host))
         yield stack.enter_context(Kubernetes(home, cluster, registry, config))

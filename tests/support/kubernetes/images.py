@@ -21,8 +21,13 @@ class Images:
     host: str = ""
     tags: set[str] = field(default_factory=set)
 
+    def manifest(self, tag: str) -> bytes:
+        return json.dumps(
+            {"schemaVersion": 2, "manifests": [], "annotations": {"tag": tag}}
+        ).encode()
+
     def digest(self, tag: str) -> str:
-        return f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
+        return f"sha256:{hashlib.sha256(self.manifest(tag)).hexdigest()}"
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, digest, body."""
@@ -35,9 +40,10 @@ class Images:
                 "",
                 json.dumps({"name": match["repository"], "tags": sorted(self.tags)}).encode(),
             )
-        known = {name: self.digest(tag) for tag in self.tags for name in (tag, self.digest(tag))}
-        found = known.get(match["reference"])
-        return (200, found, b"{}") if found else (404, "", b"{}")
+        for tag in self.tags:
+            if match["reference"] in (tag, self.digest(tag)):
+                return 200, self.digest(tag), self.manifest(tag)
+        return 404, "", b"{}"
 
 
 @contextmanager

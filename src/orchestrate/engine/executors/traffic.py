@@ -9,7 +9,6 @@ from orchestrate.core.protocols import LiveState, Replica, Write
 from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed
 
-STOP_WITHIN_S = 300.0
 UNCOUNTED_S = 5.0
 """What is waited where nobody counts connections: until whoever divides the traffic has taken note.
 What is in flight then has the grace that each replica is given to end."""
@@ -79,8 +78,9 @@ def drained(step: Step, scene: Scene, memory: Memory) -> Look:
     if replicas and all(replica.connections is None for replica in replicas):
         wait_s = min(step.within_s, UNCOUNTED_S)
         if elapsed(memory) >= wait_s:
-            return Look(True, f"connections are not counted here; waited {wait_s:g}s")
-        return Look(False, "connections are not counted here", again_s=0.2)
+            said = "the platform counts no connections; what it stops may finish first"
+            return Look(True, f"{said}, and {wait_s:g}s were waited")
+        return Look(False, "the platform counts no connections", again_s=0.2)
     open_ones = sum(r.connections or 0 for r in replicas)
     if open_ones == 0:
         return Look(True, "no connection is open")
@@ -108,9 +108,10 @@ def stopped(step: Step, scene: Scene, memory: Memory) -> Look:
     left = _alive(scene, step.revision.key, step.keep)
     if not left:
         return Look(True, "stopped")
-    if elapsed(memory) >= STOP_WITHIN_S:
+    within_s = scene.provider.capabilities.stops_within_s
+    if elapsed(memory) >= within_s:
         raise StepFailed(
-            f"{step.revision.version} did not stop within {STOP_WITHIN_S:g}s",
+            f"{step.revision.version} did not stop within {within_s:g}s",
             why=[f"replica {r.number} is {r.state}" for r in left],
         )
     return Look(False, f"{len(left)} stopping", again_s=0.1)

@@ -1,4 +1,5 @@
-"""What several providers stand on to find and pin artifacts: registries of images.
+"""What several providers and the checks must know of artifacts: registries, commits, signatures.
 
-What belongs here: reading a registry by its HTTP API. What does not: running anything of it.
+What belongs here: reading what an artifact is and who vouches for it. What does not: putting it in
+place, which each provider does in its own way.
 """

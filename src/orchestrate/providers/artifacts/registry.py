@@ -1,178 +1,225 @@
-"""A registry of images by its HTTP API: which digest a name has, and which tags there are.
+"""Reading from an OCI registry: manifests, configs and what is attached to them, by digest.
 
-Nothing is pulled. Credentials go to the registry itself, and to the token service it names, over
-TLS; without TLS only to this machine.
+Whatever comes is hashed here: a registry that answers other bytes for a digest is caught.
 """
 
 import base64
 import hashlib
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode
 
-import httpx2
+from pydantic import JsonValue
 
-from orchestrate.core.errors import ProviderUnavailable, RateLimited, TemporaryError
-from orchestrate.core.secret import Secret
-from orchestrate.core.untrusted import clean
-
-TIMEOUT_S = 15.0
-MOST_BYTES = 4 << 20
-ACCEPT = ", ".join(
-    [
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    ]
+from orchestrate.core.errors import (
+    ArtifactInvalid,
+    ArtifactMissing,
+    ProviderUnavailable,
+    TemporaryError,
 )
-HUB = "registry-1.docker.io"
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+from orchestrate.core.secret import Secret
+from orchestrate.providers.outbound import Answer, Outbound
+
+Json = dict[str, JsonValue]
+MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+REVISION_LABEL = "org.opencontainers.image.revision"
+MOST_BYTES = 4 << 20
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_CHALLENGE = re.compile(r'([a-z]+)="([^"]*)"')
+_PATH = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class Login:
-    """Who asks a registry."""
-
-    username: Secret
+    username: str
     password: Secret
-
-    def basic(self) -> str:
-        pair = f"{self.username.reveal()}:{self.password.reveal()}"
-        return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 @dataclass(frozen=True)
-class Name:
-    """`host/repository:tag` or `host/repository@digest`, taken apart."""
+class Manifest:
+    """A manifest, with the digest of its very bytes."""
 
-    host: str
-    repository: str
-    reference: str
-
-    @property
-    def pinned(self) -> str:
-        return f"{self.host}/{self.repository}"
-
-
-def name_of(image: str) -> Name:
-    """The parts of an image's name; one without a tag has `latest`."""
-    host, _, rest = image.partition("/")
-    if "@" in rest:
-        repository, _, reference = rest.partition("@")
-        return Name(host, repository.partition(":")[0], reference)
-    repository, _, tag = rest.partition(":")
-    return Name(host, repository, tag or "latest")
+    digest: str
+    media_type: str
+    body: Json
+    size: int
 
 
 class Registry:
-    """The registry at `host`, asked as `login` or as nobody."""
+    """One repository at its registry. `reference` is such as `host:5000/team/shop:1.4.2`."""
 
-    def __init__(self, host: str, login: Login | None = None) -> None:
-        self.host, self.login = host, login
-        at = HUB if host in ("docker.io", "index.docker.io") else host
-        self.url = f"{'http' if _loopback(at) else 'https'}://{at}"
+    def __init__(self, reference: str, outbound: Outbound, login: Login | None = None) -> None:
+        self.host, self.repository = _split(reference)
+        scheme = "http" if _is_here(self.host) else "https"  # as the engines do it
+        self._base = f"{scheme}://{self.host}/v2/{self.repository}"
+        self._outbound, self._login = outbound, login
+        self._token: Secret | None = None
 
-    def digest(self, name: Name) -> str | None:
-        """The digest of a tag, or of a digest itself; None when there is no such image.
+    @property
+    def name(self) -> str:
+        return f"{self.host}/{self.repository}"
 
-        Raises ProviderUnavailable when the registry refuses, TemporaryError when it cannot answer.
-        """
-        path = f"/v2/{name.repository}/manifests/{name.reference}"
-        found = self._ask("HEAD", path, name.repository)
-        if found is None:
+    def manifest(self, reference: str) -> Manifest | None:
+        """The manifest of a tag or a digest, None when there is none."""
+        path = f"/manifests/{quote(reference, safe=':')}"
+        answer = self._get(path, {"accept": ", ".join(MANIFESTS)})
+        if answer.status == 404:
             return None
-        told = found.headers.get("docker-content-digest", "")
-        if _DIGEST.fullmatch(told):
-            return str(told)
-        # A registry need not say it with HEAD; the digest is that of the manifest's bytes.
-        whole = self._ask("GET", path, name.repository)
-        return f"sha256:{hashlib.sha256(whole.content).hexdigest()}" if whole else None
+        self._expect(answer, f"{self.name}@{reference}")
+        found = _hash(answer.body)
+        if _DIGEST.fullmatch(reference) and found != reference:
+            raise self._other_bytes(reference)
+        body = _object(answer.body)
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return Manifest(found, media_type, body, len(answer.body))
 
-    def tags(self, repository: str) -> list[str]:
-        """The tags of a repository; none when there is no such repository."""
-        found = self._ask("GET", f"/v2/{repository}/tags/list", repository)
-        tags = found.json().get("tags") if found is not None else None
-        return [str(tag) for tag in tags] if isinstance(tags, list) else []
+    def tags(self) -> list[str]:
+        """The tags of the repository; none when there is no such repository."""
+        answer = self._get("/tags/list", {})
+        if answer.status == 404:
+            return []
+        self._expect(answer, f"the tags of {self.name}")
+        found = _object(answer.body).get("tags")
+        return [str(tag) for tag in found] if isinstance(found, list) else []
 
-    def _ask(self, method: str, path: str, repository: str) -> httpx2.Response | None:
-        """An answer; None for 404."""
-        response = self._send(method, self.url + path, {})
-        if response.status_code == 401:
-            granted = self._grant(response.headers.get("www-authenticate", ""), repository)
-            response = self._send(method, self.url + path, {"authorization": granted})
-        said = clean(response.text[:400]) if method != "HEAD" else f"HTTP {response.status_code}"
-        match response.status_code:
-            case 200:
-                return response
-            case 404:
-                return None
-            case 401 | 403:
-                raise ProviderUnavailable(
-                    f"the registry {self.host} refuses {repository}",
-                    why=[said, f"asked as {'the given user' if self.login else 'nobody'}"],
-                    fix=["name secrets with user and password as `credentials` in config"],
-                )
-            case 429:
-                raise RateLimited(
-                    f"the registry {self.host} asks for patience",
-                    retry_after_s=_seconds(response.headers.get("retry-after")),
-                )
-        raise TemporaryError(f"the registry {self.host} does not answer well", why=[said])
+    def blob(self, digest: str) -> bytes:
+        """A small blob. Raises ArtifactMissing, and ArtifactInvalid when its bytes are others."""
+        if not _DIGEST.fullmatch(digest):
+            raise ArtifactInvalid(f"{self.name} names the blob {digest[:80]!r}, which is no digest")
+        answer = self._get(f"/blobs/{digest}", {}, redirects=3)
+        if answer.status == 404:
+            raise ArtifactMissing(f"{self.name}@{digest[:19]} is not at its registry")
+        self._expect(answer, f"{self.name}@{digest[:19]}")
+        if _hash(answer.body) != digest:
+            raise self._other_bytes(digest)
+        return answer.body
 
-    def _grant(self, challenge: str, repository: str) -> str:
-        """The authorization that a 401 asks for."""
+    def referrers(self, digest: str, artifact_type: str) -> list[Json]:
+        """Descriptors of what is attached to `digest`: by the API, or by its tag where the registry
+        has none."""
+        query = urlencode({"artifactType": artifact_type})
+        answer = self._get(f"/referrers/{digest}?{query}", {})
+        if answer.ok:
+            index = _object(answer.body)
+        elif answer.status == 404:
+            fallback = self.manifest(digest.replace(":", "-"))
+            index = fallback.body if fallback else {}
+        else:
+            self._expect(answer, f"what is attached to {self.name}@{digest[:19]}")
+        found = index.get("manifests")
+        listed = (
+            [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        )
+        return [each for each in listed if each.get("artifactType") == artifact_type]
+
+    def labels(self, digest: str) -> Mapping[str, str]:
+        """The labels of an image; of an index those of its first image. Raises ArtifactMissing."""
+        manifest = self.manifest(digest)
+        if manifest is None:
+            raise ArtifactMissing(f"{self.name}@{digest[:19]} is not at its registry")
+        children = manifest.body.get("manifests")
+        if isinstance(children, list):
+            images = [each for each in children if isinstance(each, dict) and not _is_proof(each)]
+            return self.labels(str(images[0].get("digest"))) if images else {}
+        config = manifest.body.get("config")
+        place = str(config.get("digest")) if isinstance(config, dict) else ""
+        inner = _object(self.blob(place)).get("config")
+        labels = inner.get("Labels") if isinstance(inner, dict) else None
+        return {k: str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
+
+    def _get(self, path: str, headers: Mapping[str, str], redirects: int = 0) -> Answer:
+        answer = self._ask(path, headers, redirects)
+        if answer.status == 401 and self._token is None:
+            self._token = self._log_in(answer.headers.get("www-authenticate", ""))
+            answer = self._ask(path, headers, redirects)
+        if answer.status in (401, 403):
+            raise ProviderUnavailable(
+                f"the registry refuses {self.name}",
+                why=[f"it {answer.said}"],
+                fix=["give the environment credentials that may read it"],
+            )
+        return answer
+
+    def _ask(self, path: str, headers: Mapping[str, str], redirects: int) -> Answer:
+        given: dict[str, str | Secret] = dict(headers)
+        if self._token is not None:
+            given["authorization"] = self._token
+        return self._outbound.send(
+            "GET", self._base + path, headers=given, most_bytes=MOST_BYTES, redirects=redirects
+        )
+
+    def _log_in(self, challenge: str) -> Secret:
+        """What to send as Authorization from now on."""
         kind, _, rest = challenge.partition(" ")
-        told: Mapping[str, str] = dict(_PARAMETER.findall(rest))
-        if kind.lower() == "basic" and self.login is not None:
-            return self.login.basic()
-        realm = told.get("realm", "")
-        if kind.lower() != "bearer" or not _safe(realm):
-            raise ProviderUnavailable(
-                f"the registry {self.host} refuses {repository}",
-                why=[f"it asks for {clean(challenge, limit=200) or 'something unknown'}"],
-                fix=["name secrets with user and password as `credentials` in config"],
-            )
-        scope = told.get("scope") or f"repository:{repository}:pull"
-        query = f"scope={quote(scope)}&service={quote(told.get('service', ''))}"
-        headers = {"authorization": self.login.basic()} if self.login else {}
-        response = self._send("GET", f"{realm}?{query}", headers)
-        if response.status_code != 200:
-            raise ProviderUnavailable(
-                f"the registry {self.host} grants no access to {repository}",
-                why=[f"{urlsplit(realm).netloc} answered {response.status_code}"],
-                fix=["check user and password, named as `credentials` in config"],
-            )
-        answer = response.json()
-        return f"Bearer {answer.get('token') or answer.get('access_token')}"
+        if kind.lower() == "basic":
+            if self._login is None:
+                raise ProviderUnavailable(
+                    f"the registry of {self.name} asks for a password",
+                    fix=["give the environment credentials that may read it"],
+                )
+            return self._basic(self._login)
+        said = dict(_CHALLENGE.findall(rest))
+        realm = said.get("realm", "")
+        if kind.lower() != "bearer" or not realm:
+            raise ProviderUnavailable(f"the registry of {self.name} asks in an unknown way")
+        scope = {k: said[k] for k in ("service", "scope") if k in said}
+        headers = {"authorization": self._basic(self._login)} if self._login else {}
+        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(scope)}"
+        answer = self._outbound.send("GET", url, headers=headers, most_bytes=MOST_BYTES)
+        self._expect(answer, f"a token for {self.name}")
+        body = _object(answer.body)
+        token = body.get("token") or body.get("access_token")
+        if not isinstance(token, str):
+            raise ProviderUnavailable(f"the registry of {self.name} gave no token")
+        return Secret(f"Bearer {token}")
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str]) -> httpx2.Response:
-        sent = {"accept": ACCEPT, "user-agent": "orchestrate", **headers}
-        try:
-            here = _loopback(urlsplit(url).netloc)
-            response = _client(here).request(method, url, headers=sent, timeout=TIMEOUT_S)
-        except httpx2.HTTPError as problem:
-            raise TemporaryError(
-                f"the registry {self.host} does not answer",
-                why=[clean(str(problem), limit=200) or type(problem).__name__],
-                retry_after_s=5.0,
-            ) from problem
-        if len(response.content) > MOST_BYTES:
-            raise TemporaryError(f"the registry {self.host} answers with too much")
-        return response
+    @staticmethod
+    def _basic(login: Login) -> Secret:
+        pair = f"{login.username}:{login.password.reveal()}".encode()
+        return Secret(f"Basic {base64.b64encode(pair).decode('ascii')}")
 
+    def _expect(self, answer: Answer, what: str) -> None:
+        if answer.ok:
+            return
+        raise TemporaryError(
+            f"the registry did not give {what}", why=[f"it {answer.said}"], retry_after_s=5.0
+        )
 
-@cache
-def _client(here: bool) -> httpx2.Client:
-    # A proxy of the service's environment may lead to other machines, and never to this one.
-    return httpx2.Client(follow_redirects=False, trust_env=not here)
+    def _other_bytes(self, digest: str) -> ArtifactInvalid:
+        return ArtifactInvalid(
+            f"the registry answers other bytes for {self.name}@{digest[:19]}",
+            why=["what was received does not have the digest it was asked by"],
+            fix=["do not use this registry until somebody has looked at it"],
+        )
 
 
-def _loopback(host: str) -> bool:
+def has_host(reference: str) -> bool:
+    """Whether an image's name begins with a registry's host."""
+    first, slash, _ = reference.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost")
+
+
+def _split(reference: str) -> tuple[str, str]:
+    host, _, path = reference.partition("/")
+    path = path.partition("@")[0].partition(":")[0]
+    if not has_host(reference) or not _PATH.fullmatch(path):
+        raise ArtifactInvalid(
+            f"{reference[:100]!r} names no registry",
+            why=["what the engine alone has can be neither signed nor looked up"],
+            fix=["push it to a registry, and name it as host/repository:tag"],
+        )
+    return host, path
+
+
+def _is_here(host: str) -> bool:
     name = host.rsplit(":", 1)[0].strip("[]")
     if name == "localhost":
         return True
@@ -182,13 +229,21 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _safe(realm: str) -> bool:
-    """Whether a password may be sent there."""
-    parts = urlsplit(realm)
-    if parts.scheme == "https":
-        return bool(parts.hostname)
-    return parts.scheme == "http" and _loopback(parts.netloc)
+def _hash(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _seconds(value: str | None) -> float | None:
-    return float(value) if value and value.isdigit() else None
+def _object(content: bytes) -> Json:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise ArtifactInvalid("the registry answered something that is no JSON") from problem
+    if not isinstance(found, dict):
+        raise ArtifactInvalid("the registry answered JSON of another form")
+    return found
+
+
+def _is_proof(descriptor: Json) -> bool:
+    """Attestations stand in an index beside the images."""
+    notes = descriptor.get("annotations")
+    return isinstance(notes, dict) and "vnd.docker.reference.type" in notes

@@ -3,8 +3,13 @@
 from orchestrate.core.errors import ArtifactMissing, OrchestrateError
 from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.protocols import Secrets
-from orchestrate.providers.artifacts.registry import Login, Name, Registry, name_of
+from orchestrate.core.secret import Secret
+from orchestrate.providers.artifacts.registry import Login, Registry
 from orchestrate.providers.kubernetes.settings import Settings
+from orchestrate.providers.outbound import Outbound
+
+HUB = "docker.io/"
+"""What people write for the registry that answers as registry-1.docker.io."""
 
 
 class Images:
@@ -20,33 +25,37 @@ class Images:
         """
         check_version(version)
         image = self.settings.image.replace("{version}", version)
-        digest = self._registry(name_of(image)).digest(name_of(image))
-        if digest is None:
+        found = self._registry(image).manifest(image.rpartition(":")[2])
+        if found is None:
             raise self._missing(version, image)
-        return image, digest
+        return image, found.digest
 
     def lost(self, image: str) -> str | None:
         """Why a pinned image could not be pulled again; None when it could."""
         try:
-            if self._registry(name_of(image)).digest(name_of(image)) is None:
+            if self._registry(image).manifest(image.rpartition("@")[2]) is None:
                 return f"{image} is not at its registry any more"
         except OrchestrateError as problem:
             return f"{image}: {problem.message}"
         return None
 
-    def _registry(self, name: Name) -> Registry:
+    def login(self) -> tuple[str, Secret] | None:
+        """User and password for the registry; None where everybody may read."""
         named = self.settings.credentials
         if named is None:
-            return Registry(name.host)
-        login = Login(self.secrets.get(named.username), self.secrets.get(named.password))
-        return Registry(name.host, login)
+            return None
+        return self.secrets.get(named.username).reveal(), self.secrets.get(named.password)
+
+    def _registry(self, image: str) -> Registry:
+        login = self.login()
+        name = f"registry-1.{image}" if image.startswith(HUB) else image
+        return Registry(name, Outbound(), Login(*login) if login else None)
 
     def _missing(self, version: str, image: str) -> ArtifactMissing:
-        name = name_of(image)
         before, _, after = self.settings.image.rpartition(":")[2].partition("{version}")
         there = [
             tag[len(before) : len(tag) - len(after)]
-            for tag in self._registry(name).tags(name.repository)
+            for tag in self._registry(image).tags()
             if tag.startswith(before) and tag.endswith(after)
         ]
         near = did_you_mean(version, there)

@@ -6,7 +6,6 @@ import os
 from orchestrate.core.canonical import digest
 from orchestrate.core.errors import NotRestorable
 from orchestrate.core.revision import Artifact
-from orchestrate.providers.artifacts.registry import name_of
 from orchestrate.providers.kubernetes.objects import Json
 from orchestrate.providers.processes.disk import told_when_full
 from orchestrate.providers.processes.files import private_directory, replace
@@ -56,6 +55,11 @@ class Pins:
 
 def image_of(artifact: Artifact) -> str:
     """`registry/repository@sha256:...` of an artifact."""
-    reference, at, pinned = artifact.reference.partition("@")
-    name = name_of(reference)
-    return f"{name.pinned}@{pinned if at else artifact.digest}"
+    reference, at, digest = artifact.reference.partition("@")
+    return pinned(reference, digest if at else artifact.digest)
+
+
+def pinned(image: str, digest: str) -> str:
+    """An image's name with its digest in place of its tag."""
+    host, slash, path = image.partition("/")
+    return f"{host}{slash}{path.partition(':')[0]}@{digest}"

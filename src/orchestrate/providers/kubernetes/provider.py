@@ -24,8 +24,8 @@ from orchestrate.core.protocols import (
     Write,
 )
 from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
+from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
-from orchestrate.providers.artifacts.registry import name_of
 from orchestrate.providers.edge.place import slug_of
 from orchestrate.providers.kubernetes import probe, seen, shape
 from orchestrate.providers.kubernetes.api import Api
@@ -47,7 +47,7 @@ from orchestrate.providers.kubernetes.objects import (
     label,
     text,
 )
-from orchestrate.providers.kubernetes.pins import Pins, image_of
+from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
 from orchestrate.providers.kubernetes.ratio import Replicas
 from orchestrate.providers.kubernetes.rollout import Rollout
 from orchestrate.providers.kubernetes.settings import Settings, settings_of
@@ -103,12 +103,14 @@ class KubernetesProvider:
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
-        pinned = f"{name_of(image).pinned}@{digest}"
-        objects = render(self.settings, version, pinned)
+        objects = render(self.settings, version, pinned(image, digest))
         artifact = self.pins.pin(image, digest, objects)
         if objects:
             self._try(snapshot(self.environment, version, artifact), objects)
         return artifact
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        return self.images.login()
 
     def observe(self) -> LiveState:
         colors, pods = self.colors.all(), self.endpoints.pods()
