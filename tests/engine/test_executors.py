@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
+from pydantic import JsonValue
 
 from orchestrate.core.environment import AnalysePolicy
 from orchestrate.core.errors import (
@@ -15,13 +16,14 @@ from orchestrate.core.errors import (
     Unhealthy,
     VerificationFailed,
 )
-from orchestrate.core.protocols import Replica, ReplicaState, RequestCounts
+from orchestrate.core.protocols import Progress, Replica, ReplicaState, RequestCounts, Write
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import (
     Analyse,
     AwaitHealthy,
     Bake,
     Drain,
+    Roll,
     Route,
     Share,
     Start,
@@ -283,3 +285,131 @@ def test_a_bake_needs_no_requests_but_refuses_failures(platform: Pretended) -> N
     platform.counts = {"new": RequestCounts(total=50, failed=10)}
     with pytest.raises(AnalysisAbort):
         failing.look(1)
+
+
+class Telling(Pretended):
+    """A platform with a word of its own, which a test gives it."""
+
+    word = Progress(False, "1 of 2 replicas are of the new version")
+    refuses: Exception | None = None
+    given: Mapping[str, JsonValue] = {}
+    rolled = ""
+
+    def progress(
+        self,
+        revision: Revision,
+        replicas: int,
+        watched_s: float,
+        memory: Mapping[str, JsonValue],
+    ) -> Progress:
+        self.given = memory
+        if self.refuses is not None:
+            raise self.refuses
+        return self.word
+
+    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
+        self.rolled = f"{replicas} of {revision.version} as {write.number}"
+
+
+class TestPlatformsOwnWord:
+    STEP = AwaitHealthy(revision=NEW, replicas=1, within_s=10)
+
+    def test_is_waited_for_before_any_replica_is_asked(self) -> None:
+        platform = Telling()
+        platform.replicas_of["new"] = [running(0)]
+        waiting = watch(platform, self.STEP)
+        found = waiting.look()
+        assert not found.done and found.text == "1 of 2 replicas are of the new version"
+        platform.word = Progress(True, "2 of 2")
+        assert waiting.look(0.5).done
+
+    def test_is_given_what_it_remembered(self) -> None:
+        platform = Telling()
+        platform.word = Progress(False, "pulling", {"image": 1.5})
+        waiting = watch(platform, self.STEP)
+        waiting.look()
+        waiting.look(0.5)
+        assert platform.given == {"image": 1.5}
+
+    def test_ends_the_step_with_its_own_diagnosis(self) -> None:
+        platform = Telling()
+        platform.refuses = Unhealthy("its image cannot be pulled", why=["ErrImagePull"])
+        with pytest.raises(Unhealthy, match="cannot be pulled"):
+            watch(platform, self.STEP).look()
+
+    def test_is_the_reason_when_the_time_is_over(self) -> None:
+        platform = Telling()
+        waiting = watch(platform, self.STEP)
+        waiting.look()
+        with pytest.raises(Unhealthy) as raised:
+            for _ in range(4):
+                waiting.look(4)
+        assert raised.value.why[0] == "1 of 2 replicas are of the new version"
+
+    def test_a_roll_is_asked_of_a_platform_that_rolls(self) -> None:
+        platform = Telling()
+        watch(platform, Roll(revision=NEW, replicas=3, within_s=10)).act()
+        assert platform.rolled == "3 of 2 as 7"
+
+    def test_a_roll_is_a_start_where_there_is_one_place_alone(self, platform: Pretended) -> None:
+        watch(platform, Roll(revision=NEW, replicas=3, within_s=10)).act()
+        assert platform.asked == ["start 3 of 2 as 7"]
+
+
+class TestTolerance:
+    STEP = Route(
+        shares=(Share(revision=OLD, percent=90), Share(revision=NEW, percent=10)),
+    )
+
+    def test_of_the_platform_is_taken_and_what_was_reached_is_told(
+        self, platform: Pretended
+    ) -> None:
+        platform.shares = (Share(revision=OLD, percent=80), Share(revision=NEW, percent=20))
+        platform.tolerance = 10
+        found = watch(platform, self.STEP).look()
+        assert found.done and found.text == "20% on 2, 80% on 1; asked for 10% and 90%"
+
+    def test_is_none_where_the_platform_says_nothing(self, platform: Pretended) -> None:
+        platform.shares = (Share(revision=OLD, percent=89), Share(revision=NEW, percent=11))
+        with pytest.raises(EdgeFailed, match="not divided as asked"):
+            watch(platform, self.STEP).look()
+
+    def test_is_not_for_another_revision(self, platform: Pretended) -> None:
+        platform.shares = (Share(revision=OLD, percent=100),)
+        platform.tolerance = 10
+        with pytest.raises(EdgeFailed):
+            watch(platform, self.STEP).look()
+
+
+class TestUncounted:
+    def test_connections_are_waited_for_a_little_and_it_is_said(self, platform: Pretended) -> None:
+        platform.replicas_of["old"] = [running(0)]
+        draining = watch(platform, Drain(revision=OLD, within_s=30))
+        assert not draining.look().done
+        draining.look(3)
+        found = draining.look(3)
+        assert found.done and found.text.endswith("5s were waited")
+
+
+class TestFewerReplicas:
+    STEP = Bake(revision=NEW, baseline=OLD, for_s=600, policy=POLICY)
+
+    def test_under_traffic_end_the_release_when_they_stay_away(self, platform: Pretended) -> None:
+        platform.replicas_of["new"] = [running(0), running(1)]
+        baking = watch(platform, self.STEP)
+        baking.look()
+        platform.replicas_of["new"] = [running(0), Replica(1, "starting")]
+        baking.look(5)
+        with pytest.raises(Unhealthy, match="lost replicas under traffic"):
+            for _ in range(10):
+                baking.look(5)
+
+    def test_that_come_back_are_forgiven(self, platform: Pretended) -> None:
+        platform.replicas_of["new"] = [running(0), running(1)]
+        baking = watch(platform, self.STEP)
+        baking.look()
+        for _ in range(10):
+            platform.replicas_of["new"] = [running(0), Replica(1, "starting")]
+            baking.look(5)
+            platform.replicas_of["new"] = [running(0), running(1)]
+            baking.look(5)

@@ -34,6 +34,7 @@ class Pretended:
     shares: tuple[Share, ...] = ()
     counts: dict[str, RequestCounts] = field(default_factory=dict)
     address: str | None = None
+    tolerance: int = 0
     lines: tuple[str, ...] = ()
     unreadable: bool = False
     """Its logs cannot be read."""
@@ -57,7 +58,9 @@ class Pretended:
             RunningRevision(Ref(key=key, version=key), len(found), tuple(found))
             for key, found in self.replicas_of.items()
         )
-        return LiveState(running=running, shares=self.shares, address=self.address)
+        return LiveState(
+            running=running, shares=self.shares, address=self.address, tolerance=self.tolerance
+        )
 
     def requests(self) -> Mapping[str, RequestCounts]:
         return self.counts

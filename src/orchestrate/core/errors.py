@@ -436,6 +436,12 @@ class EdgeFailed(StepFailed):
     code = "edge_failed"
 
 
+class FieldConflict(StepFailed):
+    """Another writer of the platform owns a field that a deployment sets; `why` names both."""
+
+    code = "field_conflict"
+
+
 class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 

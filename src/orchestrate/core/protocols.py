@@ -48,6 +48,8 @@ class Capabilities:
     """Longest time a replica may take to end, its last requests included."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
+    divides: str = ""
+    """By what it divides the traffic, such as `by replicas`, where there is more than one way."""
 
 
 @dataclass(frozen=True)

@@ -374,6 +374,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/notifications"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -385,6 +386,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/notifications/{name}/try"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
     ),
     Operation(

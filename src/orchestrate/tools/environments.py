@@ -38,7 +38,7 @@ from orchestrate.tools.secrets import SecretText, keep
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
           "secret_sources", "secret_backends", "requires_approval", "approvals", "timeout_s",
-          "when_busy", "limits", "checks", "calendar")  # fmt: skip
+          "when_busy", "limits", "checks", "calendar", "notifications")  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})

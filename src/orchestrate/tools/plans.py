@@ -14,7 +14,7 @@ from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret_rules import shown
-from orchestrate.core.steps import takes
+from orchestrate.core.steps import Route, Step, takes
 from orchestrate.core.windows import brief, refusal
 from orchestrate.engine.approving import needed
 from orchestrate.engine.expecting import expected
@@ -85,7 +85,7 @@ def show_plan(context: Context, given: ShowPlan) -> PlanDocument:
 
 def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRow) -> PlanDocument:
     plan, row = draft.plan, draft.row
-    keys = step_keys(plan.steps)
+    keys, divides = step_keys(plan.steps), draft.site.provider.capabilities.divides
     before = revisions.as_revision(draft.live) if draft.live else None
     to = revisions.by_key(session, row.id or 0, draft.target.key)
     name, version = row.name, draft.target.version
@@ -109,7 +109,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         nothing_to_do=not plan.steps,
         changes=compare(before, draft.target),
         steps=[
-            PlanStep(key=key, kind=step.kind, title=words.step_title(step.model_dump(mode="json")))
+            PlanStep(key=key, kind=step.kind, title=_title(step, divides))
             for key, step in zip(keys, plan.steps, strict=True)
         ],
         rollback=_way_back(session, context, draft),
@@ -189,6 +189,13 @@ def _change(what: str, name: str, before: str | None, after: str | None) -> Plan
 
 def _shown(value: JsonValue) -> str:
     return value if isinstance(value, str) else str(value)
+
+
+def _title(step: Step, divides: str) -> str:
+    """A step in words; where the traffic is divided, by what."""
+    title = words.step_title(step.model_dump(mode="json"))
+    parts = [s for s in step.shares if s.percent] if isinstance(step, Route) else []
+    return f"{title}, {divides}" if divides and len(parts) > 1 else title
 
 
 def _way_back(session: Session, context: Context, draft: Draft) -> RollbackTarget | None:

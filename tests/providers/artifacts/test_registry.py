@@ -54,6 +54,7 @@ def test_a_real_registry_gives_manifests_blobs_and_labels(tmp_path: Path) -> Non
         assert (manifest.digest, found.manifest("9.9.9")) == (digest, None)
         assert found.labels(digest) == found.labels(index) == {REVISION_LABEL: COMMIT}
         assert found.referrers(digest, "application/x") == []
+        assert "1.0.0" in found.tags()
         with pytest.raises(ArtifactMissing):
             found.blob("sha256:" + "0" * 64)
 

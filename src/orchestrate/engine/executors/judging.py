@@ -12,6 +12,8 @@ from orchestrate.engine.executors import counting
 from orchestrate.engine.executors.health import MOST_RESTARTS
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
+FEWER_S = 30.0
+"""How long a revision may have fewer replicas than it began a step with."""
 Json = dict[str, JsonValue]
 
 
@@ -20,6 +22,7 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
     replicas keep ending."""
     assert isinstance(step, Analyse)
     _refuse_crashing(scene, step.revision, memory)
+    memory = _refuse_fewer(scene, step.revision, memory)
     begun = _evidence(memory)
     evidence = begun if "begun" in memory else next_step(begun)
     evidence = counting.look(evidence, scene, step, memory)
@@ -44,6 +47,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when the time is over. Raises as `analyse` does."""
     assert isinstance(step, Bake)
     _refuse_crashing(scene, step.revision, memory)
+    memory = _refuse_fewer(scene, step.revision, memory)
     # At full traffic there is nothing to compare with: the limit alone is held.
     update: Json = {
         "window_s": step.for_s,
@@ -85,6 +89,8 @@ def _kept(scene: Scene, memory: Memory, revision: Ref, evidence: Evidence) -> Js
         "begun_at": counting.begun_at(scene, memory),
         "evidence": TypeAdapter(Json).validate_python(evidence.model_dump(mode="json")),
         "restarts": memory.get("restarts", _restarts(scene, revision)),
+        "alive": memory.get("alive"),
+        "fewer": memory.get("fewer"),
     }
 
 
@@ -101,6 +107,31 @@ def _refuse_crashing(scene: Scene, revision: Ref, memory: Memory) -> None:
             revision,
             why=[f"its replicas were restarted {more} times under traffic"],
         )
+
+
+def _refuse_fewer(scene: Scene, revision: Ref, memory: Memory) -> Memory:
+    """The memory, with since when fewer replicas run than when this step began. A platform may say
+    that all is well long after a version has fallen ill."""
+    found = next(
+        (r for r in scene.provider.observe().running if r.revision.key == revision.key), None
+    )
+    alive = sum(r.state == "running" for r in found.replicas) if found else 0
+    first = memory.get("alive")
+    began = first if isinstance(first, int) else alive
+    now, kept = elapsed(memory), {**memory, "alive": began}
+    if alive >= min(began, found.wanted if found else began):
+        return {**kept, "fewer": None}
+    since = memory.get("fewer")
+    begun = float(since) if isinstance(since, int | float) else now
+    if now - begun >= FEWER_S:
+        raise failed(
+            Unhealthy,
+            f"{revision.version} has lost replicas under traffic",
+            scene,
+            revision,
+            why=[f"{alive} of {began} run, for {now - begun:.0f}s now"],
+        )
+    return {**kept, "fewer": begun}
 
 
 def _error(scene: Scene, step: Analyse | Bake, verdict: Verdict) -> OrchestrateError | None:

@@ -9,6 +9,10 @@ from orchestrate.core.protocols import LiveState, Replica, Write
 from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed
 
+UNCOUNTED_S = 5.0
+"""What is waited where nobody counts connections: until whoever divides the traffic has taken note.
+What is in flight then has the grace that each replica is given to end."""
+
 
 def route(step: Step, scene: Scene, write: Write) -> None:
     assert isinstance(step, Route)
@@ -71,8 +75,12 @@ def drained(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when no connection is open at the replicas, or the time is over."""
     assert isinstance(step, Drain)
     replicas = _alive(scene, step.revision.key, step.beyond)
-    if replicas and all(r.connections is None for r in replicas):
-        return Look(True, "the platform counts no connections; what it stops may finish first")
+    if replicas and all(replica.connections is None for replica in replicas):
+        wait_s = min(step.within_s, UNCOUNTED_S)
+        if elapsed(memory) >= wait_s:
+            said = "the platform counts no connections; what it stops may finish first"
+            return Look(True, f"{said}, and {wait_s:g}s were waited")
+        return Look(False, "the platform counts no connections", again_s=0.2)
     open_ones = sum(r.connections or 0 for r in replicas)
     if open_ones == 0:
         return Look(True, "no connection is open")

@@ -81,6 +81,15 @@ class Registry:
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
         return Manifest(found, media_type, body, len(answer.body))
 
+    def tags(self) -> list[str]:
+        """The tags of the repository; none when there is no such repository."""
+        answer = self._get("/tags/list", {})
+        if answer.status == 404:
+            return []
+        self._expect(answer, f"the tags of {self.name}")
+        found = _object(answer.body).get("tags")
+        return [str(tag) for tag in found] if isinstance(found, list) else []
+
     def blob(self, digest: str) -> bytes:
         """A small blob. Raises ArtifactMissing, and ArtifactInvalid when its bytes are others."""
         if not _DIGEST.fullmatch(digest):

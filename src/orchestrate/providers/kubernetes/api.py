@@ -1,0 +1,276 @@
+"""Calls to one namespace of a cluster, plain dicts in and out, its errors as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from orchestrate.core.errors import (
+    FieldConflict,
+    ProviderConfigInvalid,
+    ProviderUnavailable,
+    RateLimited,
+    StepFailed,
+    TemporaryError,
+)
+from orchestrate.core.protocols import Secrets
+from orchestrate.core.untrusted import clean
+from orchestrate.providers.kubernetes.access import Access
+from orchestrate.providers.kubernetes.objects import (
+    MANAGER,
+    POD,
+    Json,
+    Kind,
+    items,
+    name_of,
+    part,
+    text,
+)
+
+TIMEOUT_S = 20.0
+APPLY = "application/apply-patch+yaml"
+
+
+class Stale(Exception):
+    """The object was changed since it was read."""
+
+
+class Exists(Exception):
+    """An object of this name is there already."""
+
+
+class Gone(Exception):
+    """The resource version that a watch should begin with is too old: list again."""
+
+
+class Api:
+    """The API of a cluster, for one namespace."""
+
+    def __init__(self, access: Access, namespace: str, secrets: Secrets) -> None:
+        self.access, self.namespace, self._secrets = access, namespace, secrets
+
+    def get(self, kind: Kind, name: str) -> Json | None:
+        """An object; None when there is none."""
+        found = self.call("get", kind.path(self.namespace, name), missing=True)
+        return found or None
+
+    def find(
+        self, kind: Kind, labels: Mapping[str, str] | None = None, fields: str = ""
+    ) -> list[Json]:
+        """Objects with these labels and fields."""
+        chosen = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
+        found = self.call(
+            "get",
+            kind.path(self.namespace),
+            label_selector=chosen or None,
+            field_selector=fields or None,
+        )
+        return items(found, "items")
+
+    def apply(
+        self,
+        kind: Kind,
+        body: Json,
+        *,
+        manager: str = MANAGER,
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Json:
+        """Server-side apply: the object as it is then. Raises FieldConflict, Stale."""
+        # `force` is left out when false: the parameter with an empty value is true to the server.
+        return self.call(
+            "patch",
+            kind.path(self.namespace, name_of(body)),
+            body={"apiVersion": kind.api, "kind": kind.name, **body},
+            content_type=APPLY,
+            field_manager=manager,
+            dry_run="All" if dry_run else None,
+            force_conflicts="true" if force else None,
+        )
+
+    def create(self, kind: Kind, body: Json) -> Json:
+        """Raises Exists."""
+        full: Json = {"apiVersion": kind.api, "kind": kind.name, **body}
+        return self.call("post", kind.path(self.namespace), body=full, field_manager=MANAGER)
+
+    def replace(self, kind: Kind, body: Json) -> Json:
+        """The whole object anew, if it still is at its resource version. Raises Stale."""
+        path = kind.path(self.namespace, name_of(body))
+        return self.call("put", path, body=body, field_manager=MANAGER)
+
+    def patch(self, kind: Kind, name: str, operations: Sequence[Json]) -> Json:
+        """JSON patch, for what somebody else owns. Raises Stale when a `test` in it fails."""
+        return self.call(
+            "patch",
+            kind.path(self.namespace, name),
+            body=list(operations),
+            content_type="application/json-patch+json",
+            field_manager=MANAGER,
+        )
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """One that is gone is fine."""
+        self.call(
+            "delete",
+            kind.path(self.namespace, name),
+            missing=True,
+            body={"propagationPolicy": "Background"},
+        )
+
+    def log(self, pod: str, container: str, *, tail: int, previous: bool = False) -> str:
+        """The last lines of a container; nothing where it has none yet, or the Pod is gone."""
+        query = [("container", container), ("tailLines", str(tail)), ("timestamps", "true")]
+        if previous:
+            query.append(("previous", "true"))
+        path = POD.path(self.namespace, pod, "log")
+        with told("a log was not read"):
+            try:
+                found = self._send("get", path, query_params=query)
+            except Refused as problem:
+                # Before a container has started there is no log: 400, and not our mistake.
+                if problem.status in (400, 404):
+                    return ""
+                raise
+        return found.decode("utf-8", "replace")
+
+    def allowed(self, verb: str, group: str, resource: str, part_of: str = "") -> bool:
+        """Whether these credentials may do something in the namespace; needs no right itself."""
+        asked: Json = {"namespace": self.namespace, "verb": verb, "group": group}
+        asked |= {"resource": resource, **({"subresource": part_of} if part_of else {})}
+        found = self.call(
+            "post",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            body={
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": asked},
+            },
+        )
+        return part(found, "status").get("allowed") is True
+
+    def call(self, method: str, path: str, *, missing: bool = False, **given: object) -> Json:
+        """One call. With `missing`, an object that is not there is an empty answer."""
+        with told(f"{method.upper()} {path}"):
+            try:
+                answer = self._send(method, path, **given)
+            except Refused as problem:
+                if missing and problem.status == 404 and not problem.namespace_missing:
+                    return {}
+                raise
+        found = json.loads(answer) if answer else {}
+        return found if isinstance(found, dict) else {}
+
+    def _send(self, method: str, path: str, **given: object) -> bytes:
+        from kubernetes.client.exceptions import ApiException
+
+        client = self.access.client(self._secrets)
+        kept = {name: value for name, value in given.items() if value is not None}
+        try:
+            response = client.request(
+                method, path, serialize=False, _request_timeout=TIMEOUT_S, **kept
+            )
+            return bytes(response.data)
+        except ApiException as problem:
+            raise Refused(problem.status or 0, problem.body, problem.headers) from problem
+
+
+class Refused(Exception):
+    """An answer that is not 2xx."""
+
+    def __init__(self, status: int, body: object, headers: object) -> None:
+        raw = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+        try:
+            found = json.loads(raw)
+        except ValueError:
+            found = {}
+        self.body: Json = found if isinstance(found, dict) else {}
+        self.status = status
+        self.message = clean(text(self.body, "message") or raw, limit=600)
+        after = headers.get("Retry-After") if isinstance(headers, Mapping) else None
+        self.retry_after_s = float(after) if after and str(after).isdigit() else None
+        super().__init__(self.message)
+
+    @property
+    def reason(self) -> str:
+        return text(self.body, "reason")
+
+    @property
+    def namespace_missing(self) -> bool:
+        return part(self.body, "details").get("kind") == "namespaces"
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Errors of the library and of the cluster as ours."""
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except Refused as problem:
+        raise as_ours(problem, what) from problem
+    except (HTTPError, OSError) as problem:
+        said = clean(str(problem), limit=300)
+        raise TemporaryError("the cluster does not answer", why=[f"{what}: {said}"]) from problem
+
+
+def as_ours(problem: Refused, what: str) -> Exception:
+    """The error that an answer means; Stale, Exists and Gone are for the caller to settle."""
+    said = problem.message or f"HTTP {problem.status}"
+    match problem.status:
+        case 401:
+            return ProviderUnavailable(
+                "the cluster does not know these credentials", why=[said], fix=["renew them"]
+            )
+        case 403:
+            if "exceeded quota" in said:
+                return StepFailed("a quota of the namespace is used up", why=[said])
+            return ProviderUnavailable(
+                "the cluster does not allow it",
+                why=[said],
+                fix=["kubectl apply -f docs/providers/kubernetes-role.yaml, as an administrator"],
+            )
+        case 404:
+            return ProviderUnavailable("the cluster has no such thing", why=[f"{what}: {said}"])
+        case 409:
+            return _conflict(problem, said)
+        case 410:
+            return Gone(said)
+        case 422 if problem.reason == "Invalid" and not part(problem.body, "details").get("causes"):
+            return Stale(said)  # a `test` of a JSON patch that failed says no more than this
+        case 400 | 422:
+            return ProviderConfigInvalid(
+                "the cluster refuses an object", why=_causes(problem) or [said]
+            )
+        case 429:
+            return RateLimited(
+                "the cluster asks for patience", why=[said], retry_after_s=problem.retry_after_s
+            )
+        case 500 if "not declared in schema" in said:
+            # An unknown field in an apply is a 500; the same call fails again.
+            return ProviderConfigInvalid("the cluster refuses an object", why=[said])
+    return TemporaryError(
+        "the cluster could not do it now", why=[said], retry_after_s=problem.retry_after_s
+    )
+
+
+def _conflict(problem: Refused, said: str) -> Exception:
+    causes = items(problem.body, "details", "causes")
+    owned = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
+    if owned:
+        return FieldConflict(
+            "somebody else has set what this deployment sets",
+            why=[f"{text(each, 'field')}: {text(each, 'message')}" for each in owned],
+            fix=[
+                "undo what was set by hand, or give the field up: kubectl apply --server-side"
+                " --force-conflicts --field-manager=orchestrate",
+            ],
+        )
+    return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
+
+
+def _causes(problem: Refused) -> list[str]:
+    return [
+        clean(f"{text(cause, 'field')}: {text(cause, 'message')}", limit=300)
+        for cause in items(problem.body, "details", "causes")
+    ]

@@ -1,0 +1,139 @@
+"""The fence of an environment: a Lease in its namespace that holds the newest write.
+
+Taken by create, renewed by a replace at the resource version that was read: of two writers the API
+lets one through, and the other looks again. Each object that is written then carries the write's
+number as well, and is replaced at the resource version that was read, so that a writer which was
+held up between the Lease and the object is refused there.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from orchestrate.core.errors import FencedOut, TemporaryError
+from orchestrate.core.protocols import Write
+from orchestrate.providers.kubernetes.api import Api, Exists, Stale
+from orchestrate.providers.kubernetes.objects import (
+    LEASE,
+    MANAGER,
+    PREFIX,
+    Json,
+    Kind,
+    micro_time,
+    name_of,
+    note,
+    number,
+    part,
+    version_of,
+)
+from orchestrate.providers.kubernetes.shape import marks
+
+TRIES = 20
+LASTS_S = 60
+"""What is written into the Lease for people to read; whoever holds it is told by the number."""
+
+
+class Fence:
+    """The Lease `name`, labelled as the environment's."""
+
+    def __init__(self, api: Api, name: str, labels: Mapping[str, str]) -> None:
+        self.api, self.name, self.labels = api, name, labels
+
+    def newest(self) -> int:
+        """Number of the newest write; 0 before the first."""
+        return _number(self.api.get(LEASE, self.name) or {})
+
+    def pass_(self, write: Write) -> None:
+        """Write it down before it is carried out. Raises FencedOut when it comes too late."""
+        for _ in range(TRIES):
+            lease = self.api.get(LEASE, self.name)
+            try:
+                if lease is None:
+                    self.api.create(LEASE, self._made({}, write))
+                    return
+                refuse_older(lease, write)
+                holder = part(lease, "spec").get("holderIdentity")
+                if _number(lease) != write.number or holder != write.lease:
+                    self.api.replace(LEASE, self._made(lease, write))
+                return
+            except (Exists, Stale):
+                continue
+        raise TemporaryError("the lease of the environment changes too fast", why=[self.name])
+
+    def check(self, write: Write) -> None:
+        """Raises FencedOut when a newer write has begun since."""
+        refuse_older(self.api.get(LEASE, self.name) or {}, write)
+
+    def apply(
+        self, kind: Kind, body: Json, write: Write, *, manager: str = MANAGER, force: bool = False
+    ) -> Json:
+        """Server-side apply of an object that no newer write has made.
+
+        Raises FencedOut, FieldConflict.
+        """
+        for attempt in range(TRIES):
+            live = self.api.get(kind, name_of(body))
+            if live is not None:
+                refuse_older(live, write)
+            meta = {**part(body, "metadata")}
+            if live is not None:
+                meta["resourceVersion"] = version_of(live)
+            try:
+                made = self.api.apply(
+                    kind, {**body, "metadata": meta}, manager=manager, force=force
+                )
+            except Stale:
+                # Its status changes often; that is no reason to give up.
+                time.sleep(0.02 * attempt)
+                continue
+            if live is None:
+                # A new object had nothing to be compared with: look whether this came too late.
+                self.check(write)
+            return made
+        raise TemporaryError(
+            "an object of the cluster changes too fast", why=[f"{kind.name} {name_of(body)}"]
+        )
+
+    def _made(self, lease: Json, write: Write) -> Json:
+        now = micro_time(datetime.now(UTC))
+        before = part(lease, "spec")
+        same = before.get("holderIdentity") == write.lease
+        changes = number(lease, "spec", "leaseTransitions")
+        meta: Json = {
+            **part(lease, "metadata"),
+            "name": self.name,
+            "labels": dict(self.labels),
+            "annotations": {**part(lease, "metadata", "annotations"), **marks(write)},
+        }
+        return {
+            "apiVersion": LEASE.api,
+            "kind": LEASE.name,
+            "metadata": meta,
+            "spec": {
+                "holderIdentity": write.lease,
+                "leaseDurationSeconds": LASTS_S,
+                "acquireTime": before.get("acquireTime") if same else now,
+                "renewTime": now,
+                "leaseTransitions": changes if same or not lease else changes + 1,
+            },
+        }
+
+
+def refuse_older(found: Mapping[str, object], write: Write) -> None:
+    """Raises FencedOut when an object was made by a newer write, or another of the same number."""
+    for prefix in ("", "scale-"):
+        newest = _number(found, prefix)
+        key = note(found, f"{prefix}write-key")
+        if write.number > newest or (write.number == newest and write.key == key):
+            continue
+        raise FencedOut(
+            "a newer change of this environment was made already; this one was not",
+            why=[
+                f"write {write.number} ({write.key}) came after {newest} ({key}),"
+                f" which is on {found.get('kind')} {name_of(found)}"
+            ],
+        )
+
+
+def _number(found: Mapping[str, object], prefix: str = "") -> int:
+    return number(found, "metadata", "annotations", f"{PREFIX}{prefix}write")

@@ -1,0 +1,279 @@
+"""The provider `kubernetes`: Deployments in one namespace, led to by a Service.
+
+Everything is written by server-side apply, rollbacks too: a revision's objects are made again from
+the revision, never patched back. The labels and annotations of these objects are the record of what
+each one is; a Lease holds the number of the newest write.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.protocols import (
+    Capabilities,
+    Finding,
+    LiveState,
+    LogLine,
+    Progress,
+    RequestCounts,
+    Restorable,
+    Secrets,
+    Write,
+)
+from orchestrate.core.revision import Artifact, Ref, Revision, snapshot
+from orchestrate.core.secret import Secret
+from orchestrate.core.steps import Share
+from orchestrate.providers.edge.place import slug_of
+from orchestrate.providers.kubernetes import probe, seen, shape
+from orchestrate.providers.kubernetes.api import Api
+from orchestrate.providers.kubernetes.colors import Color, Colors
+from orchestrate.providers.kubernetes.endpoints import Endpoints
+from orchestrate.providers.kubernetes.fence import Fence
+from orchestrate.providers.kubernetes.gateway import HttpRoute
+from orchestrate.providers.kubernetes.images import Images
+from orchestrate.providers.kubernetes.ingress import NginxIngress
+from orchestrate.providers.kubernetes.logs import lines_of
+from orchestrate.providers.kubernetes.manifests import EXTRA, extra_of, render, service_of
+from orchestrate.providers.kubernetes.objects import (
+    DEPLOYMENT,
+    INGRESS,
+    ROUTE,
+    SERVICE,
+    Json,
+    Kind,
+    label,
+    text,
+)
+from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
+from orchestrate.providers.kubernetes.ratio import Replicas
+from orchestrate.providers.kubernetes.rollout import Rollout
+from orchestrate.providers.kubernetes.settings import Settings, settings_of
+from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
+from orchestrate.providers.kubernetes.vault import Vault
+
+
+class KubernetesProvider:
+    """See the module. Raises ProviderConfigInvalid at once when `config` is wrong; that no cluster
+    answers, only when one is needed."""
+
+    def __init__(self, environment: Environment, home: str, secrets: Secrets) -> None:
+        self.environment, self.secrets = environment, secrets
+        self.slug = slug_of(environment.app, environment.name)
+        self.settings = settings_of(environment.config, self.slug)
+        settings = self.settings
+        self.labels = shape.whose(environment.app, environment.name)
+        self.api = Api(settings.access, settings.namespace, secrets)
+        self.fence = Fence(self.api, settings.name, self.labels)
+        self.colors = Colors(self.api, self.fence, self.labels)
+        self.endpoints = Endpoints(self.api, self.labels)
+        self.traffic = Traffic(
+            settings,
+            self.api,
+            self.fence,
+            self.colors,
+            self.endpoints,
+            self.labels,
+            self._splitter(),
+        )
+        self.images = Images(settings, secrets)
+        self.vault = Vault(settings, self.api, self.labels, secrets, environment.secrets)
+        self.capabilities = Capabilities(
+            strategies=frozenset(StrategyName),
+            native_rolling=True,
+            divides=self.traffic.splitter.divides,
+        )
+        self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
+
+    def replicas(self) -> int:
+        return self.settings.replicas
+
+    def probe(self) -> list[Finding]:
+        means = self.traffic.splitter.means
+        sample: Json | None = None
+        if self.settings.source == "built-in":
+            digest = f"sha256:{'0' * 64}"
+            artifact = Artifact(kind="image", reference=self.settings.image, digest=digest)
+            sample = self._deployment(
+                snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
+            )
+        return probe.findings(self.settings, self.api, means, bool(self.vault.names()), sample)
+
+    def resolve(self, version: str) -> Artifact:
+        image, digest = self.images.pin(version)
+        objects = render(self.settings, version, pinned(image, digest))
+        artifact = self.pins.pin(image, digest, objects)
+        if objects:
+            self._try(snapshot(self.environment, version, artifact), objects)
+        return artifact
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        return self.images.login()
+
+    def observe(self) -> LiveState:
+        colors, pods = self.colors.all(), self.endpoints.pods()
+        service = self.traffic.service()
+        split = self.traffic.splitter.read(service)
+        ready = self.endpoints.ready(self.settings.name, pods) if service else []
+        if split is not None:
+            ready += self.endpoints.ready(f"{self.settings.name}-{split.color}", pods)
+        return LiveState(
+            running=seen.running(colors, pods),
+            shares=seen.shares(colors, self.traffic.pointed(service), split, ready),
+            address=self.environment.url,
+            write=max([self.fence.newest(), *(color.write for color in colors)]),
+            tolerance=split.tolerance if split is not None else 0,
+        )
+
+    def requests(self) -> Mapping[str, RequestCounts]:
+        """None: a cluster counts no requests by itself; metric sources do."""
+        return {}
+
+    def start(self, revision: Revision, replicas: int, write: Write) -> None:
+        self.fence.pass_(write)
+        found = self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        self._put(revision, name, max(replicas, found.wanted if found else 0), write)
+
+    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
+        """Replace what serves, in its colour, by the Deployment's own rolling update."""
+        self.fence.pass_(write)
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving else None
+        if live is not None and live.asked > 0:
+            self._end_twin(revision, live, write)
+            self._put(revision, live.name, replicas, write)
+            return
+        found = self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        self._put(revision, name, replicas, write)
+        self.traffic.first(name, write)
+
+    def scale(self, revision: Ref, replicas: int, write: Write) -> None:
+        self.fence.pass_(write)
+        color = self.colors.of(revision.key)
+        if color is None:
+            return
+        if replicas == 0:
+            self.traffic.leave(color, write)
+            color = self.colors.named(color.name) or color
+        if color.asked > replicas:
+            self.colors.scale(color, replicas, write)
+
+    def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
+        """`fallback` is nothing a Service has: it leads to ready Pods, or nowhere."""
+        self.fence.pass_(write)
+        self.traffic.divide(shares, write)
+
+    def stop(self, revision: Ref, write: Write) -> None:
+        self.scale(revision, 0, write)
+
+    def progress(
+        self,
+        revision: Revision,
+        replicas: int,
+        watched_s: float,
+        memory: Mapping[str, JsonValue],
+    ) -> Progress:
+        color = self.colors.of(revision.key)
+        image = image_of(revision.artifact)
+        way = Rollout(
+            self._settings_of(revision), self.api, self.endpoints, self.labels, self.vault.mask
+        )
+        return way.progress(color, revision, image, replicas, watched_s, memory)
+
+    def restorable(self, revision: Revision) -> Restorable:
+        color = self.colors.of(revision.key)
+        if color is not None and color.asked > 0:
+            return Restorable(ok=True, running=True)
+        lost = []
+        if not self.pins.has(revision.artifact):
+            lost.append(f"the manifests of {revision.version} are not kept here")
+        image = self.images.lost(image_of(revision.artifact))
+        if image is not None:
+            lost.append(image)
+        return Restorable(ok=not lost, lost=tuple(lost))
+
+    def logs(self, revision: Ref, tail: int, grep: str | None = None) -> Iterator[LogLine]:
+        pods = [p for p in self.endpoints.pods() if label(p, "revision") == revision.key]
+        return lines_of(self.api, self.settings.container, revision.key, pods, tail, grep)
+
+    def dismantle(self) -> None:
+        """Delete the Deployments, Services, routes and Secrets of this environment, whatever the
+        number of the last write; returns when asked for. The Lease stays, and refuses who is late.
+        For an environment that is deleted."""
+        write = Write(self.observe().write + 1, "dismantle", "")
+        self.fence.pass_(write)
+        name = self.settings.name
+        if self.settings.gateway is not None and self.settings.gateway.route is None:
+            self.api.delete(ROUTE, name)
+        if self.settings.ingress is not None:
+            self.api.delete(INGRESS, f"{name}-canary")
+            self.api.delete(INGRESS, name)
+        self.api.delete(SERVICE, name)
+        for color in self.colors.all():
+            self.api.delete(SERVICE, f"{name}-{color.name}")
+            self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
+            self.vault.forget(color)
+
+    def _splitter(self) -> Splitter:
+        settings = self.settings
+        if settings.gateway is not None:
+            return HttpRoute(settings, settings.gateway, self.api, self.fence, self.labels)
+        if settings.ingress is not None:
+            return NginxIngress(settings, settings.ingress, self.api, self.fence, self.labels)
+        return Replicas(settings, self.api, self.fence, self.colors, self.endpoints, self.labels)
+
+    def _try(self, revision: Revision, objects: list[Json]) -> None:
+        """Ask the cluster whether it would take the manifests, with nothing stored."""
+        for each in extra_of(objects):
+            kind = (text(each, "apiVersion"), text(each, "kind"))
+            made = shape.extra(each, self.settings, "probe", self.labels)
+            self.api.apply(Kind(*kind, EXTRA[kind]), made, dry_run=True, force=True)
+        body = self._deployment(revision, objects, "probe", Write(0, "probe", ""))
+        self.api.apply(DEPLOYMENT, body, dry_run=True, force=True)
+
+    def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
+        """Have a colour hold a revision, with all that belongs to it."""
+        objects = self.pins.objects(revision.artifact)
+        self.vault.put(revision, write)
+        for each in extra_of(objects):
+            made = shape.extra(each, self.settings, color, self.labels)
+            kind = (text(each, "apiVersion"), text(each, "kind"))
+            self.api.apply(Kind(*kind, EXTRA[kind]), made)
+        self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
+        body = self._deployment(revision, objects, color, write)
+        self.vault.keep(body, revision, self.colors.named(color), self.colors.all())
+        made = self.colors.put(body, write)
+        self.colors.scale(Color(color, made), replicas, write)
+
+    def _deployment(
+        self, revision: Revision, objects: list[Json], color: str, write: Write
+    ) -> Json:
+        secret = self.vault.name(revision)
+        image = image_of(revision.artifact)
+        return shape.deployment(
+            self._settings_of(revision), revision, objects, image, color, self.labels, secret, write
+        )
+
+    def _settings_of(self, revision: Revision) -> Settings:
+        """What a revision was made with; where it goes is the environment's to say."""
+        now = self.settings
+        return replace(
+            settings_of(revision.config, self.slug),
+            name=now.name,
+            namespace=now.namespace,
+            access=now.access,
+        )
+
+    def _plain_service(self, revision: Revision) -> Json:
+        return shape.plain_service(self._settings_of(revision))
+
+    def _end_twin(self, revision: Revision, live: Color, write: Write) -> None:
+        """The same revision in another colour, kept without traffic: it is not needed twice."""
+        twin = self.colors.of(revision.key)
+        if twin is not None and twin.name != live.name and twin.asked > 0:
+            self.traffic.leave(twin, write)
+            self.colors.scale(twin, 0, write)

@@ -1,0 +1,62 @@
+"""A late writer is refused at the Lease, and one that was held up behind it at each object."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrate.core.errors import FencedOut
+from orchestrate.core.protocols import Write
+from orchestrate.providers.kubernetes.colors import Color
+from orchestrate.providers.kubernetes.objects import SERVICE
+from orchestrate.providers.kubernetes.shape import marks
+from tests.support.kubernetes.app import Kubernetes
+
+pytestmark = pytest.mark.system
+
+
+def test_the_lease_tells_number_key_and_holder(shop: Kubernetes) -> None:
+    live = shop.live("1.0.0", 1)
+    shop.provider.scale(live.ref, 1, Write(9, "d9/0/stop", "lease-9"))
+    lease = shop.cluster.one("leases", "shop")
+    assert lease["spec"]["holderIdentity"] == "lease-9"
+    assert lease["metadata"]["annotations"]["orchestrate/write"] == "9"
+    assert lease["spec"]["leaseTransitions"] == 1
+    assert shop.provider.observe().write == 9
+
+
+def test_a_writer_held_up_after_the_lease_is_refused_at_the_deployment(shop: Kubernetes) -> None:
+    old, late = shop.live("1.0.0"), Write(50, "d5/0/roll", "lease-5")
+    shop.provider.fence.pass_(late)
+    newer = shop.another()
+    newer.stop(old.ref, Write(51, "d6/0/stop", "lease-6"))
+    color = shop.provider.colors.named("blue")
+    assert color is not None
+    with pytest.raises(FencedOut, match="newer change"):
+        shop.provider.colors.scale(color, 2, late)
+    with pytest.raises(FencedOut):
+        shop.provider.colors.put(shop.provider._deployment(old, [], "blue", late), late)
+    assert shop.cluster.one("deployments", "shop-blue")["spec"]["replicas"] == 0
+
+
+def test_a_writer_held_up_after_the_lease_is_refused_at_the_service(shop: Kubernetes) -> None:
+    old = shop.live("1.0.0")
+    new = shop.up(shop.pinned("1.1.0"))
+    late = shop.write()
+    shop.provider.fence.pass_(late)
+    shop.route((new, 100))
+    color = shop.provider.colors.of(old.key)
+    assert isinstance(color, Color)
+    with pytest.raises(FencedOut):
+        shop.provider.traffic.first(color.name, late)
+    assert shop.served() == {"1.1.0"}
+
+
+def test_a_new_object_made_too_late_is_told(shop: Kubernetes) -> None:
+    late = Write(3, "d1/0/start", "lease-1")
+    shop.provider.fence.pass_(Write(4, "d2/0/start", "lease-2"))
+    body = {
+        "metadata": {"name": "shop-blue", "annotations": marks(late)},
+        "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]},
+    }
+    with pytest.raises(FencedOut):
+        shop.provider.fence.apply(SERVICE, body, late)
