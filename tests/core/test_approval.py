@@ -134,6 +134,34 @@ def test_less_is_weaker(after: dict[str, Any], said: str) -> None:
     assert any(said in line for line in weakened(BEFORE, environment(**after)))
 
 
+FROZEN = {
+    "windows": [{"zone": "UTC", "start_min": 540, "end_min": 1020}],
+    "freezes": [
+        {"zone": "UTC", "name": "sale", "start": "2026-11-27T00:00", "end": "2026-12-01T00:00"}
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("calendar", "said"),
+    [
+        ({}, "other windows"),
+        ({"windows": FROZEN["windows"]}, "a freeze is gone"),
+        (
+            {**FROZEN, "openings": [{**FROZEN["freezes"][0], "name": "party"}]},
+            "further openings",
+        ),
+    ],
+)
+def test_times_that_keep_changes_out_are_not_taken_away_by_a_file(
+    calendar: dict[str, Any], said: str
+) -> None:
+    before = environment(calendar=FROZEN, checks={"required": ["tests"]})
+    assert any(said in line for line in weakened(before, environment(calendar=calendar)))
+    assert any("tests" in line for line in weakened(before, environment(calendar=FROZEN)))
+    assert weakened(environment(), before) == ()
+
+
 def test_as_much_or_more_is_not() -> None:
     for rule in ({"count": 3, "factors": ["ssh"], "expires_s": 60}, BEFORE.approvals):
         assert weakened(BEFORE, environment(approvals=rule)) == ()

@@ -343,6 +343,33 @@ def test_breaking_the_glass_needs_a_second_admin_and_is_marked(
     assert "broke the glass: checkout is down" in str(row["why"])
 
 
+@pytest.mark.attack("AP14", "a freeze is passed by with a reason alone", "a second admin, or not")
+def test_breaking_the_glass_passes_a_freeze_once_a_second_admin_agrees(
+    world: World, erin: Person
+) -> None:
+    always = {"zone": "UTC", "name": "sale", "start": "2000-01-01T00:00", "end": "2999-01-01T00:00"}
+    site = world.small("frozen", strategy=AT_ONCE, calendar={"freezes": [always]})
+    with pytest.raises(Problem) as closed:
+        site.begin("1.0.0")
+    assert closed.value.code == "window_closed"
+    waits = Gate(site, break_glass="checkout is down")
+    assert site.live_version() is None
+    erin.decide(world.api, waits.approval)
+    assert waits.wait().phase == "succeeded"
+
+
+def test_what_was_refused_is_in_the_trail(world: World) -> None:
+    waits = gate(world, "trail")
+    waits.refused("not_approver", waits.send)
+    waits.api.control(waits.id, "cancel")
+    found = world.api.call("GET", "/api/audit?limit=50")["items"]
+    assert isinstance(found, list)
+    told = [(e["action"], e["subject"], e["outcome"]) for e in found if isinstance(e, dict)]
+    assert ("approval.approve", waits.approval, "refused") in told
+    assert ("approval.request", waits.approval, "ok") in told
+    assert ("approval.withdraw", waits.approval, "ok") in told
+
+
 class TestWhileItWaits:
     def test_a_cancel_ends_it_at_once(self, world: World, dana: Person) -> None:
         waits = gate(world, "cancelled")
