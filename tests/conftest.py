@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import attacks, matrix, processes, real
-from tests.support.matrix import pytest_runtest_logreport
+from tests.support.matrix import pytest_runtest_logreport as pytest_runtest_logreport  # a hook
 from tests.support.snapshot import Snapshot
-
-__all__ = ["pytest_runtest_logreport"]  # a hook of the matrix
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
 LONGEST_HOME = 80
