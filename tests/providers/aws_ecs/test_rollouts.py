@@ -66,6 +66,7 @@ def test_whatever_is_not_its_success_is_a_failure_of_it(status: str) -> None:
         judge(deployment(status, deploymentCircuitBreaker=breaker), "1.0.0", ["why"], towards=True)
     assert f"deployment abc is {status}" in raised.value.why
     assert raised.value.why[-1] == "why"
+    assert "that is a new revision" in raised.value.fix[0]
 
 
 def test_stopped_by_somebody_is_no_fault_of_the_release() -> None:

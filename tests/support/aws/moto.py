@@ -14,6 +14,11 @@ from orchestrate.providers.processes.ports import free_port
 from tests.support.waiting import eventually
 
 START_S = 60.0
+# It ends with the tests even when they are killed: PR_SET_PDEATHSIG, SIGKILL.
+_LAUNCH = (
+    "import ctypes, sys; ctypes.CDLL(None).prctl(1, 9);"
+    "from moto.server import main; main(sys.argv[1:])"
+)
 
 
 @cache
@@ -23,7 +28,7 @@ def moto() -> str:
     # Nothing of the test that happens to be first: it outlives that.
     given = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-c", _LAUNCH, "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

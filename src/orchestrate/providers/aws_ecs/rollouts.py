@@ -187,7 +187,12 @@ def _taken_back(
         said = f"ECS gave {version} up by itself"
     else:
         said = f"ECS took {version} back by itself"
-    return kind(said, why=[f"deployment {name} is {status}", *_told(found), *reasons])
+    fix = "find the cause in its log, then deploy what mends it: that is a new revision"
+    return kind(
+        said,
+        why=[f"deployment {name} is {status}", *_told(found), *reasons],
+        fix=[fix] if kind is Unhealthy else ["look at the service's events in the ECS console"],
+    )
 
 
 def _told(found: ServiceDeploymentTypeDef) -> list[str]:
