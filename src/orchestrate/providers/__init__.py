@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # the supervisor's bare interpreter passes here, and has no p
 
 GROUP = "orchestrate.providers"
 PLANNED = frozenset(
-    "aws_ecs aws_lambda aws_s3 gcp_run gcp_functions vercel netlify railway command".split()
+    "aws_lambda aws_s3 gcp_run gcp_functions vercel netlify railway command".split()
 )
 """Names that are known, and not built yet."""
 _loaded: "dict[str, ProviderFactory]" = {}
