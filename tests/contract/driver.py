@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -52,7 +53,8 @@ class Driver:
             target=self.new,
             live=self.old,
             observed=provider.observe(),
-            capabilities=provider.capabilities,
+            # Who counts requests is the analysis' affair, which is not carried out here.
+            capabilities=replace(provider.capabilities, counts_requests=True),
             replicas=2,
             live_replicas=2 if self.old else 0,
         )

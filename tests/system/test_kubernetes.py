@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from orchestrate.providers.outbound import SETTING
-from tests.support.api import Deployment
+from tests.support.api import Deployment, Problem
 from tests.support.kubernetes.images import Images, images
 from tests.support.kubernetes.server import Cluster
 from tests.support.repository import ROOT
@@ -70,6 +71,25 @@ def ship() -> Iterator[Ship]:
         yield Ship(made, cluster, registry)
 
 
+KNOWS_NOTHING = """
+import json, sys
+slots = json.load(sys.stdin)["slots"]
+print(json.dumps({"schema": "orchestrate.metrics.v1", "slots": [{"total": 0, "bad": 0}] * slots}))
+"""
+
+
+def analysed(**more: object) -> dict[str, object]:
+    """An analysis by a source that never has a request to tell of: it holds."""
+    metrics = {
+        "source": "command",
+        "command": [sys.executable, "-c", KNOWS_NOTHING],
+        "delay_s": 0,
+        "resolution_s": 0.5,
+        "queries": {"errors": {}},
+    }
+    return {"metrics": metrics, **more}
+
+
 def ended(site: Site, deployment: Deployment, phase: str) -> Deployment:
     done = site.api.wait(deployment.id, within_s=120)
     assert done.phase == phase, done
@@ -89,16 +109,15 @@ def test_a_strategy_brings_a_version_and_a_rollback_takes_it_back(
     assert site.live_version() == "1.0.0"
 
 
-def test_a_canary_is_led_by_weights_and_waits_for_a_person_where_nothing_counts(
+def test_a_canary_is_led_by_weights_and_waits_for_a_person_where_nothing_is_seen(
     ship: Ship,
 ) -> None:
-    strategy = {"type": "canary", "steps": [10, 100], "analyse": {"window_s": 1}}
+    strategy = {"type": "canary", "steps": [10, 100], "analyse": analysed(window_s=1)}
     site = ship.site("weighed", strategy, gateway={"name": "public"})
     ended(site, site.begin("1.0.0"), "succeeded")
     plan = site.api.plan("weighed", "1.1.0")
     titles = [step["title"] for step in plan["steps"]]  # type: ignore[index,union-attr,call-overload]
     assert any("by HTTPRoute weights" in str(title) for title in titles)
-    assert "nothing counts requests here" in str(plan["analysis"])
     begun = site.begin("1.1.0")
     eventually(lambda: site.weights() == {"1.0.0": 90, "1.1.0": 10}, within_s=60)
     eventually(lambda: site.api.get(begun.id).steps.get("analyse-10") == "running", within_s=60)
@@ -107,8 +126,16 @@ def test_a_canary_is_led_by_weights_and_waits_for_a_person_where_nothing_counts(
     assert site.weights() == {"1.1.0": 100}
 
 
+def test_a_canary_whose_requests_nothing_counts_is_refused_with_the_ways_out(ship: Ship) -> None:
+    site = ship.site("blind", {"type": "canary"})
+    ended(site, site.begin("1.0.0"), "succeeded")
+    with pytest.raises(Problem, match="kubernetes counts no requests") as raised:
+        site.begin("1.1.0")
+    assert "metric source" in raised.value.fix[0]
+
+
 def test_a_canary_that_is_cancelled_leaves_what_was_there(ship: Ship) -> None:
-    strategy = {"type": "canary", "steps": [50, 100], "analyse": {"window_s": 60}}
+    strategy = {"type": "canary", "steps": [50, 100], "analyse": analysed(window_s=60)}
     site = ship.site("ended", strategy)
     ended(site, site.begin("1.0.0"), "succeeded")
     begun = site.begin("1.1.0")

@@ -1,7 +1,5 @@
 """How soon the analysis of a plan can see anything, and refusing one that is in vain."""
 
-from dataclasses import replace
-
 from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.analysis.expect import Expected, Traffic, expect
 from orchestrate.core.deployment import Kind
@@ -33,14 +31,7 @@ def expected(session: Session, draft: Draft) -> Expected | None:
     first = _first(draft)
     if first is None:
         return None
-    found = expect(_traffic(session, draft), first.percent, first.policy)
-    if draft.site.provider.capabilities.counts_requests or first.policy.metrics is not None:
-        return found
-    return replace(
-        found,
-        problem=f"nothing counts requests here: {draft.site.environment.provider} does not, so the"
-        " analysis sees nothing and holds until a person says: orchestrate deploy promote",
-    )
+    return expect(_traffic(session, draft), first.percent, first.policy)
 
 
 def refuse_in_vain(session: Session, draft: Draft) -> None:
