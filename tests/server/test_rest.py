@@ -84,6 +84,7 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "validate": ("POST", "/api/validate", {"environment": "job", "version": "1.0.0"}),
         "plan_deployment": ("POST", "/api/plans", {"environment": "job", "version": "1.0.0"}),
         "show_plan": ("GET", f"/api/plans/{plan}", None),
+        "get_evidence": ("GET", f"/api/deployments/{first['id']}/evidence", None),
         "wait_deployment": ("GET", f"/api/deployments/{baking}/wait?timeout_s=0", None),
         "get_deployment": ("GET", f"/api/deployments/{first['id']}", None),
         "follow_deployment": ("GET", f"/api/deployments/{first['id']}/follow?after=0", None),

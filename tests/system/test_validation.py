@@ -143,7 +143,7 @@ def test_the_command_line_shows_checks_with_evidence_and_remedy(
     home = {"ORCHESTRATE_HOME": str(world.home)}
     found = cli(*asked, env=home)
     assert found.code == 1
-    assert "✗ window" in found.out and "fix: wait, or orchestrate deploy" in found.out
+    assert "✗ window" in found.out and "fix: wait, or ask to pass it" in found.out
     body = json.loads(cli(*asked, "--json", env=home).out)
     listed = {each["name"]: each for each in body["checks"]}
     assert listed["artifact"]["evidence"]["about"].startswith("sha256:")

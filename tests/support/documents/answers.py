@@ -33,7 +33,7 @@ VALIDATION: Doc = {
             "window",
             "fail",
             'freeze "black friday" until Tue 1 Dec 09:00 Europe/Prague, in 7d 18h',
-            'wait, or orchestrate deploy ... --break-glass "reason" (approver, audited)',
+            'wait, or ask to pass it: --break-glass "reason" (a second admin agrees; audited)',
         ),
         check(
             "reachable: port",

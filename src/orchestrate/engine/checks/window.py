@@ -6,7 +6,7 @@ from orchestrate.core.windows import brief, describe, refusal
 from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
 
 NAME = "window"
-BREAK_GLASS = 'wait, or orchestrate deploy ... --break-glass "reason" (approver, audited)'
+BREAK_GLASS = 'wait, or ask to pass it: --break-glass "reason" (a second admin agrees; audited)'
 
 
 def check(subject: Subject) -> list[CheckResult]:
