@@ -2,8 +2,8 @@
 
 An hour is 60 buckets of a minute, of Poisson requests; 600 a minute, 5 % of them to the new
 version, 1 % errors, unless the row says otherwise. The rules it is compared with see the very same
-hours. `@` is the median minute of the abort, of the hours that abort, as in the literature; the last
-line gives the median over all hours too. An argument is the number of hours of each row.
+hours. `@` is the median minute of the abort, of the hours that abort, as in the literature; the
+last line gives the median over all hours too. An argument is the number of hours of each row.
 """
 
 import math

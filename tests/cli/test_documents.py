@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrate.cli import documents as read
+from orchestrate.cli import trust_documents as trust
+from orchestrate.tools import access_documents, audit_documents
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from tests.support import documents as canned
@@ -30,6 +32,15 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Logs: written.LogDocument,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
+    trust.AuditList: audit_documents.AuditList,
+    trust.AuditReport: audit_documents.AuditReport,
+    trust.AcceptedRestore: audit_documents.AcceptedRestore,
+    trust.Access: access_documents.AccessDocument,
+    trust.People: access_documents.PeopleDocument,
+    trust.PersonAnswer: access_documents.PersonAnswer,
+    trust.TokenList: access_documents.TokenList,
+    trust.MadeToken: access_documents.MadeToken,
+    trust.RevokedToken: access_documents.RevokedToken,
 }
 CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.DeploymentDocument, canned.RUNNING),

@@ -19,7 +19,7 @@ from orchestrate.core.steps import Share, Stop
 pytestmark = pytest.mark.unit
 
 EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
-PINNED = "sha256:d5f0f173c7b84dca03b723aaa71adf5988ad02e3805c01b49aea501dc7dd0957"
+PINNED = "sha256:a66dc1bcfed04a372f3baa920cbebdbb5a2416c9a36420131402b669866d4ad2"
 
 
 def environment(**settings: object) -> Environment:

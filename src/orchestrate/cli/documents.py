@@ -216,11 +216,20 @@ class Plan(TypedDict):
     rollback: RollbackTarget | None
     needs_confirmation: bool
     needs_approval: bool
+    window: str | None
+    on_close: str | None
     at_least_s: float
     analysis: Expected | None
     expires_at: str
     summary: str
     next: list[str]
+
+
+class Evidence(TypedDict):
+    about: str
+    source: str
+    at: str
+    reused: bool
 
 
 class Check(TypedDict):
@@ -229,6 +238,7 @@ class Check(TypedDict):
     text: str
     fix: str | None
     duration_s: float
+    evidence: NotRequired[Evidence | None]
 
 
 class Validation(TypedDict):
@@ -236,6 +246,9 @@ class Validation(TypedDict):
     environment: str
     version: str | None
     ready: bool
+    pending: bool
+    commit: str | None
+    artifact: str | None
     checks: list[Check]
     summary: str
     next: list[str]
@@ -268,6 +281,15 @@ class Running(TypedDict):
     by: Actor
 
 
+class Window(TypedDict):
+    open: bool
+    changes_at: str | None
+    zone: str
+    text: str
+    rules: str
+    on_close: str
+
+
 class Environment(TypedDict):
     app: str
     name: str
@@ -289,6 +311,7 @@ class Environment(TypedDict):
     drift: list[str]
     quarantined: list[str]
     requires_approval: bool
+    window: Window | None
     guarded: bool
     settings: dict[str, object] | None
     summary: str

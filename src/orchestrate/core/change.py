@@ -33,6 +33,9 @@ class Change(Model):
     settings: Strategy
     health: HealthGate
     native_rolling: bool = False
+    native_how: str | None = None
+    native_s: float = 0.0
+    """Time the platform spends by itself, such as for baking."""
 
     def bring_up(self) -> tuple[Step, ...]:
         """Start the new revision beside what runs and wait until it is healthy."""

@@ -5,8 +5,11 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from orchestrate.core.limits import Limits
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.model import Model
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import Calendar
 
 
 class EnvironmentType(StrEnum):
@@ -104,6 +107,11 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    limits: Limits | None = None
+    checks: Checks = Checks()
+    """What must be known of a version before it is deployed."""
+    calendar: Calendar = Calendar()
+    """When deployments may begin."""
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

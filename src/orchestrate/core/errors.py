@@ -79,6 +79,12 @@ class NoDataError(OrchestrateError):
     status = 503
 
 
+class ReportInvalid(NoDataError):
+    """A report of another tool that cannot be read: nothing is known by it."""
+
+    code = "report_invalid"
+
+
 class UsageProblem(PermanentError):
     """What was asked for is wrong in itself."""
 
@@ -163,6 +169,26 @@ class ArtifactInvalid(Refused):
 
     code = "artifact_invalid"
     status = 422
+
+
+class Unsigned(Refused):
+    """Nobody has signed the artifact."""
+
+    code = "unsigned"
+    status = 422
+
+
+class SignatureInvalid(Refused):
+    """There is a signature, and it does not hold: another key, digest, identity or log entry."""
+
+    code = "signature_invalid"
+    status = 422
+
+
+class WindowClosed(Refused):
+    """Deployments may not begin in the environment now; `why` says when they may."""
+
+    code = "window_closed"
 
 
 class StrategyUnsupported(Refused):
@@ -273,6 +299,27 @@ class OutboundRefused(Refused):
     status = 403
 
 
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    code = "misdirected"
+    status = 421
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
+
+
 class StepFailed(PermanentError):
     """A step of a deployment ended badly."""
 
@@ -325,6 +372,40 @@ class FencedOut(PermanentError):
     """A write came with a number lower than one already carried out: somebody newer is at work."""
 
     code = "fenced_out"
+
+
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
+
+
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
+
+
+class StoreDamaged(PermanentError):
+    """The records are not as this program left them."""
+
+    code = "store_damaged"
 
 
 class ServiceUnreachable(TemporaryError):

@@ -14,6 +14,8 @@ from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import Analyse, Step, Stop
 from orchestrate.core.strategies import STRATEGIES
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import OnClose
 
 
 class Plan(Model):
@@ -30,6 +32,10 @@ class Plan(Model):
     old: Ref | None
     new: Ref | None
     steps: tuple[Step, ...]
+    gates: str | None = None
+    """Digest of the checks that must pass before it begins; None where only the usual ones do."""
+    on_close: OnClose | None = None
+    """What happens when its window closes on it; None where no window is set."""
 
     @property
     def text(self) -> str:
@@ -64,9 +70,15 @@ def make_plan(
     change = _change(
         environment, target, live, observed, capabilities, replicas=replicas, before=live_replicas
     )
+    native = capabilities.native.get(wanted)
+    if native is not None:
+        update = {"native_rolling": True, "native_how": native.how, "native_s": native.takes_s}
+        change = change.model_copy(update=update)
     if already_there(target, live, observed, replicas):
         steps: tuple[Step, ...] = ()
-    elif kind is Kind.ROLLBACK and wanted is not StrategyName.RECREATE:
+    elif native is not None:
+        steps = STRATEGIES[StrategyName.ROLLING](change)
+    elif kind is Kind.ROLLBACK and not _back_as_forth(wanted, change):
         steps = rollback.steps(change)
     else:
         steps = STRATEGIES[wanted](change)
@@ -81,7 +93,19 @@ def make_plan(
         old=change.old,
         new=target.ref,
         steps=steps,
+        gates=_gates(environment, kind),
+        on_close=_on_close(environment, kind),
     )
+
+
+def _gates(environment: Environment, kind: Kind) -> str | None:
+    asks = environment.checks != Checks() and kind is Kind.DEPLOY
+    return environment.checks.digest if asks else None
+
+
+def _on_close(environment: Environment, kind: Kind) -> OnClose | None:
+    kept_out = not environment.calendar.empty and kind is Kind.DEPLOY
+    return environment.calendar.on_close if kept_out else None
 
 
 def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -> Plan:
@@ -141,6 +165,14 @@ def _key(step: Step) -> str:
             return kind
 
 
+def _back_as_forth(strategy: StrategyName, change: Change) -> bool:
+    """Whether a rollback takes the way of a deployment: there is no room for two revisions, or the
+    platform rolls back as it rolls, and nothing is running that one could switch to."""
+    if strategy is StrategyName.RECREATE:
+        return True
+    return strategy is StrategyName.ROLLING and change.native_rolling and not change.new_runs
+
+
 def _check(environment: Environment, wanted: StrategyName, capabilities: Capabilities) -> None:
     if wanted in capabilities.strategies:
         return
@@ -154,7 +186,8 @@ def _check(environment: Environment, wanted: StrategyName, capabilities: Capabil
         fix=[
             f"orchestrate deploy --env {environment.name} --version VERSION --strategy {name}"
             for name in able[:1]
-        ],
+        ]
+        + [capabilities.missing[wanted] for _ in able[:1] if wanted in capabilities.missing],
     )
 
 

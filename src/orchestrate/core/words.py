@@ -127,7 +127,8 @@ def step_title(step: Json) -> str:
         case "stop":
             return _stop(step, version)
         case "roll":
-            return f"roll to {version}, {replicas(_whole(step.get('replicas')))}"
+            how = f", {step['how']}" if step.get("how") else ""
+            return f"roll to {version}, {replicas(_whole(step.get('replicas')))}{how}"
         case "verify":
             return "verify" if step.get("percent") == 100 else "verify before traffic"
         case _:

@@ -6,6 +6,7 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
@@ -17,14 +18,15 @@ from orchestrate.tools import (
     plans,
     service,
     starting,
+    trust,
+    validating,
+    validation_documents,
 )
-from orchestrate.tools.operation import Hints, Operation
+from orchestrate.tools.operation import READ, SET, Hints, Operation
 
-READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
-SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 # Operations differ in their types, each line of its own is checked.
@@ -38,6 +40,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -48,16 +51,18 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
         title="Check before a deployment",
-        run=plans.validate,
-        arguments=plans.Validate,
-        document=documents.ValidationDocument,
+        run=validating.validate,
+        arguments=validating.Validate,
+        document=validation_documents.ValidationDocument,
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",
@@ -68,6 +73,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -78,6 +84,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -89,7 +96,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -100,6 +109,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -110,6 +120,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -120,6 +131,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -131,6 +143,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -141,6 +154,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -151,6 +165,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -161,6 +176,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -171,7 +187,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="set_environments",
@@ -182,7 +200,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
@@ -193,8 +213,11 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
+    *trust.OPERATIONS,
     Operation(
         name="get_service",
         title="Show the service",
@@ -204,6 +227,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -215,7 +239,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -226,7 +253,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
@@ -237,6 +266,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )

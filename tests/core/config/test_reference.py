@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.core.config import PROVIDERS, Config, environments, gates, metrics, parse
+from orchestrate.core.config import PROVIDERS, Config, checks, environments, gates, metrics, parse
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
 
@@ -42,6 +42,7 @@ def read(text: str) -> Config:
         root="/srv/shop",
         default_app="repository",
         variables={"HOST": "shop.example.com", "STAGING_PAYMENT_KEY": "pk_1"},
+        read_file=lambda name: "-----BEGIN PUBLIC KEY-----\n",
     )
 
 
@@ -72,11 +73,27 @@ def test_the_example_shows_every_key() -> None:
         ("### metrics", metrics.METRICS_KEYS),
         ("### health", gates.HEALTH_KEYS),
         ("### Providers", PROVIDERS),
+        ("### checks", checks.CHECK_KEYS),
     ],
 )
 def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...]) -> None:
     named = [key.split(".")[0] for row in table(heading) for key in row.keys]
     assert sorted(set(named)) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("tests", checks.TEST_KEYS),
+        ("security", checks.SECURITY_KEYS),
+        ("signature", checks.SIGNATURE_KEYS),
+        ("source", checks.SOURCE_KEYS),
+        ("github", checks.GITHUB_KEYS),
+    ],
+)
+def test_the_table_of_checks_names_every_key_below(name: str, keys: tuple[str, ...]) -> None:
+    named = [key for row in table("### checks") for key in row.keys]
+    assert sorted(key.split(".")[1] for key in named if key.startswith(f"{name}.")) == sorted(keys)
 
 
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
@@ -88,6 +105,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "requires_approval": str(plain.requires_approval).lower(),
             "timeout": plain.timeout_s,
             "when_busy": plain.when_busy,
+            "on_close": plain.calendar.on_close,
         },
         "### strategy": {
             "steps": list(strategy.steps),

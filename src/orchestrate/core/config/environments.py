@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
 from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.config.urls import wrong_with
+from orchestrate.core.config.windows import calendar_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
 from orchestrate.core.names import check_name
@@ -30,10 +33,20 @@ KEYS = (
     "requires_approval",
     "timeout",
     "when_busy",
+    "limits",
+    "checks",
+    "windows",
+    "freezes",
+    "openings",
+    "on_close",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = "ORCHESTRATE_"
+
+
+def no_files(name: str) -> str:
+    raise InvalidInput(f"{name} cannot be read here")
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,7 @@ class Given:
     variables: Mapping[str, str]
     providers: Collection[str]
     """Names of providers that other distributions brought."""
+    read_file: Reader = field(default=no_files)
 
 
 def environment_of(
@@ -73,6 +87,9 @@ def environment_of(
         requires_approval=section.flag("requires_approval", False),
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
+        limits=limits_of(section),
+        checks=checks_of(section, given.read_file),
+        calendar=calendar_of(section),
         source=f"{given.file}:{line}",
     )
     return environment, secrets

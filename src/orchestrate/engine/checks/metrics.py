@@ -14,7 +14,7 @@ from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import BaselineUnhealthy, NoDataError
 from orchestrate.core.metrics import ERRORS
-from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
 from orchestrate.engine.sampling import recent
 
 NAME = "metrics"
@@ -48,6 +48,7 @@ def check(subject: Subject) -> list[CheckResult]:
         ]
     text = f"{source}: the live {live.version} has {name} {found} in the last {span_s / 60:.0f} min"
     limit = policy.max_error_ratio
+    seen = subject.seen(ENVIRONMENT, source, metric=name, failed=found.failed, total=found.total)
     sure = log_above(found.failed, found.total, limit) >= -math.log(policy.alpha)
     if name == ERRORS and found.ratio > limit and sure:
         return [
@@ -58,6 +59,7 @@ def check(subject: Subject) -> list[CheckResult]:
                 "mend what is live; to release the mending: --strategy rolling, which does not "
                 "compare, or a higher max_error_ratio",
                 code=BaselineUnhealthy.code,
+                evidence=seen,
             )
         ]
-    return [CheckResult(NAME, "pass", text)]
+    return [CheckResult(NAME, "pass", text, evidence=seen)]

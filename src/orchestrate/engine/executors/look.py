@@ -74,7 +74,11 @@ def failed(
     kind: type[StepFailed], message: str, scene: Scene, revision: Ref, *, why: list[str]
 ) -> OrchestrateError:
     """A failure of a revision, with the last lines it logged."""
-    lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    try:
+        lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    except OrchestrateError as problem:
+        # What went wrong is the news, not that its log cannot be read besides.
+        why, lines = [*why, f"its log could not be read: {problem.message}"], []
     if lines:
         why = [*why, "last lines of its log:", *lines[-LINES_SHOWN:]]
     return kind(message, why=why, fix=FIX)

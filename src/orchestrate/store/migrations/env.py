@@ -2,7 +2,13 @@
 
 from alembic import context
 
-from orchestrate.store import audit  # noqa: F401  each subject with tables of its own is imported here
+from orchestrate.store import (  # noqa: F401  each subject with tables of its own is imported here
+    audit,
+    evidence,
+    identity,
+    people,
+    tokens,
+)
 from orchestrate.store.tables import Base
 
 
