@@ -82,17 +82,18 @@ def main() -> None:
         ["share", "promoted", "median minute", "refused", "no verdict"],
     )
     worst = max(found.aborts for found in alarms.values())
+    plain, bursts = seen[PLAIN], seen[BURSTS]
     last_line(
         "analysis",
-        hours=hours,
         false_abort_max=f"{worst:.4f}",
-        allowed=f"{ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours):.4f}",
-        power_3x_median_min=f"{seen[PLAIN].median:.0f}",
-        power_3x=f"{seen[PLAIN].aborts:.3f}",
-        power_3x_of_all_median_min=f"{seen[PLAIN].median_of_all:.0f}",
-        power_3x_bursts_median_min=f"{seen[BURSTS].median:.0f}",
-        power_3x_bursts=f"{seen[BURSTS].aborts:.3f}",
-        power_3x_bursts_of_all_median_min=f"{seen[BURSTS].median_of_all:.0f}",
+        power_3x_median_min=f"{plain.median:.0f}",
+        power_3x=f"{plain.aborts:.3f}",
+        power_3x_of_all_median_min=f"{plain.median_of_all:.0f}",
+        power_3x_bursts_median_min=f"{bursts.median:.0f}",
+        power_3x_bursts=f"{bursts.aborts:.3f}",
+        power_3x_bursts_of_all_median_min=f"{bursts.median_of_all:.0f}",
+        false_abort_allowed=f"{ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours):.4f}",
+        hours=hours,
     )
 
 
@@ -105,7 +106,7 @@ def _ended(found: Tally) -> list[str]:
         f"{found.promotions:.3f}",
         f"{middle(found.proven):.0f}" if found.promotions >= 0.05 else "-",
         f"{found.aborts:.3f}",
-        f"{1 - found.promotions - found.aborts:.3f}",
+        f"{(found.hours - len(found.proven) - len(found.aborted)) / found.hours:.3f}",
     ]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from ville import AsymptoticCS
 
-from orchestrate.core.analysis.counts import Counts
+from orchestrate.core.analysis.counts import Counts, Stratum
 from orchestrate.core.analysis.dispersion import Dispersion
 from orchestrate.core.analysis.evidence import log_above, log_below, log_ratios
+from orchestrate.core.analysis.readings import Design, readings
 from orchestrate.core.analysis.sequence import BEST, FIRST, Running
 from tests.support.traffic import Scene
 
@@ -89,6 +90,21 @@ def test_an_e_value_for_a_limit_is_one_on_average_at_the_limit(e_value: object) 
 def test_a_bucket_with_one_side_empty_or_nothing_bad_says_nothing() -> None:
     for counts in ((0, 0, 3, 50), (2, 10, 2, 0), (0, 10, 0, 50), (10, 10, 60, 50)):
         assert log_ratios(*counts, 1.0, (3.0,)) == (0.0,)
+
+
+def test_a_small_baseline_whose_errors_are_yet_to_come_refuses_nobody() -> None:
+    alike = Stratum(Counts(5, 540), Counts(0, 60), Counts(0, 30), Counts(0, 30))
+    *_, last = readings([alike] * 12, Design(alpha=0.05, beta=0.05))
+    assert last.lower is not None and last.difference is not None
+    assert last.difference > 0 > last.lower, "ten scores alike, and no deviation to be seen"
+
+
+def test_bursts_of_a_version_with_nearly_all_requests_are_told_too() -> None:
+    found = Dispersion()
+    for number in range(20):
+        found.add(Counts(30 * (number % 5 == 0), 540), Counts(3 * (number % 5 == 0), 60))
+    ratio = found.ratio()
+    assert ratio is not None and ratio > 1.5
 
 
 def test_bursts_are_told_from_errors_one_by_one_and_from_a_worse_release() -> None:

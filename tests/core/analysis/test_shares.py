@@ -19,6 +19,8 @@ pytestmark = pytest.mark.unit
         (0, 0, 10, False),
         (100, 1000, 10, False),
         (140, 1000, 10, False),  # within half as much again of the odds
+        (1420, 10_000, 10, False),
+        (1700, 10_000, 10, True),
         (500, 1000, 10, True),
         (0, 300, 10, True),
         (20, 1000, 10, True),

@@ -175,6 +175,13 @@ def test_a_critical_metric_without_data_holds_and_another_does_not() -> None:
     assert verdict(watched(60, **without), several()).outcome == "promote"
 
 
+def test_a_critical_metric_of_which_nothing_was_compared_yet_holds() -> None:
+    early = watched(4, **{**FINE, "checkout": (None, None)})
+    found = verdict(early, several(window_s=60))
+    assert (found.outcome, found.state) == ("hold", "no_data")
+    assert found.reason == "no data: nothing was counted of checkout yet"
+
+
 def test_with_a_horizon_every_critical_metric_must_be_proven() -> None:
     given = several(horizon_s=36_000)
     unproven = {**FINE, "checkout": ((50, 0), (450, 0))}
