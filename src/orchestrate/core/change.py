@@ -33,6 +33,8 @@ class Change(Model):
     settings: Strategy
     health: HealthGate
     native_rolling: bool = False
+    verify_before: bool = False
+    """There is something to ask of the new revision before it gets traffic."""
 
     def bring_up(self) -> tuple[Step, ...]:
         """Start the new revision beside what runs and wait until it is healthy."""
@@ -82,6 +84,10 @@ class Change(Model):
 
     def verify(self, percent: int = 100) -> Verify:
         return Verify(revision=self.new, replicas=self.new_replicas, percent=percent)
+
+    def verify_first(self) -> tuple[Step, ...]:
+        """Ask the new revision before it gets traffic, where the settings have questions."""
+        return (self.verify(percent=0),) if self.verify_before else ()
 
     def retire_old(self) -> tuple[Step, ...]:
         """Let the old revision go: later when the settings keep it for a rollback, else now."""

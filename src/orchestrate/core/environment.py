@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from orchestrate.core.migrations import Migrations
 from orchestrate.core.model import Model
+from orchestrate.core.verification import Verification
 
 
 class EnvironmentType(StrEnum):
@@ -92,6 +94,9 @@ class Environment(Model):
     """The provider's own settings; the provider checks them."""
     strategy: Strategy = Strategy()
     health: HealthGate = HealthGate()
+    verify: Verification = Verification()
+    """What a new revision is asked before it counts as deployed."""
+    migrations: Migrations | None = None
     variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""

@@ -273,6 +273,18 @@ class VerificationFailed(StepFailed):
     code = "verification_failed"
 
 
+class MigrationFailed(StepFailed):
+    """A migration did not run to its end. What it did stays; nothing else was changed by it."""
+
+    code = "migration_failed"
+
+
+class NotTakenBack(StepFailed):
+    """Everything was undone, and what was live before is still not what serves."""
+
+    code = "not_taken_back"
+
+
 class DeadlineExceeded(StepFailed):
     code = "deadline"
 

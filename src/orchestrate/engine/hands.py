@@ -24,7 +24,7 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.journal import Order
-from orchestrate.engine.site import Place, Site, revision_of, site_of
+from orchestrate.engine.site import Place, Site, revision_of, secrets_of, site_of
 from orchestrate.store import deployments, environments, revisions
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,15 @@ class WorldlyHands:
             return found
 
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
-        return Scene(provider=site.provider, revision=find, host=host)
+        return Scene(
+            provider=site.provider,
+            revision=find,
+            host=host,
+            plan=Plan.model_validate(order.plan),
+            environment=site.environment,
+            deadline=order.deadline,
+            secrets=secrets_of(site.environment, self._place),
+        )
 
 
 def _say(look: Look, memory: Json) -> Json:

@@ -25,7 +25,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ()
+RULES: tuple[str, ...] = ("verify", "migrations")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 

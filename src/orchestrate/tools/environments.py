@@ -24,7 +24,7 @@ from orchestrate.tools.documents import (
 from orchestrate.tools.operation import Arguments, Context
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "requires_approval", "timeout_s", "when_busy")  # fmt: skip
+          "requires_approval", "timeout_s", "when_busy", *environments.RULES)  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})

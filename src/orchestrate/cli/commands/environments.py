@@ -114,7 +114,19 @@ def _read(file: str, app: str | None) -> Config:
         root=root,
         default_app=app or default_app(root),
         variables=os.environ,
+        read_file=lambda name: _text_of(os.path.join(root, name), name),
     )
+
+
+def _text_of(path: str, name: str) -> str:
+    """A file that the configuration names. Raises InvalidInput."""
+    try:
+        with open(path, encoding="utf-8") as opened:
+            return opened.read()
+    except OSError as problem:
+        raise InvalidInput(f"{name}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise InvalidInput(f"{name} is not UTF-8 text") from problem
 
 
 def _from_options(given: Given) -> "list[Environment]":

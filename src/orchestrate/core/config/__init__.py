@@ -8,13 +8,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from orchestrate.core.config.environments import KEYS, Given, environment_of
+from orchestrate.core.config.environments import KEYS, Given, environment_of, no_files
 from orchestrate.core.config.interpolate import refuse_misplaced
 from orchestrate.core.config.nodes import Node, Table, read
 from orchestrate.core.config.problems import Place, Problems
 from orchestrate.core.config.providers import PROVIDERS, canonical_provider
 from orchestrate.core.config.scalars import is_empty
 from orchestrate.core.config.section import Section
+from orchestrate.core.config.verification import Reader
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import InvalidInput
 from orchestrate.core.names import check_name
@@ -42,18 +43,22 @@ def parse(
     default_app: str,
     variables: Mapping[str, str],
     providers: Collection[str] = (),
+    read_file: Reader = no_files,
 ) -> Config:
     """The configuration in `text`, which was read from `file` in the directory `root`.
 
     `variables` fill `${NAME}` below `variables` and `secrets`; `default_app` is the app's name
-    where the file gives none; `providers` are the names other distributions brought. Raises
+    where the file gives none; `providers` are the names other distributions brought; `read_file`
+    gives the text of another file that it names. Raises
     ConfigInvalid with every problem, each `file:line:column: what is wrong; what would be right`.
     """
     problems = Problems(file, text)
     tree = read(text, problems)
     if tree is None:
         raise problems.error()
-    config = _config(tree, Given(file, root, default_app, variables, providers), problems)
+    config = _config(
+        tree, Given(file, root, default_app, variables, providers, read_file), problems
+    )
     if problems:
         raise problems.error()
     return config

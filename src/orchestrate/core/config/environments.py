@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.migrations import migrations_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
 from orchestrate.core.config.section import YEAR_S, Section
+from orchestrate.core.config.verification import Reader, verification_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
 from orchestrate.core.names import check_name
@@ -25,6 +27,8 @@ KEYS = (
     "config",
     "strategy",
     "health",
+    "verify",
+    "migrations",
     "variables",
     "secrets",
     "requires_approval",
@@ -34,6 +38,10 @@ KEYS = (
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS = "ORCHESTRATE_"
+
+
+def no_files(name: str) -> str:
+    raise InvalidInput(f"{name} cannot be read here")
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Given:
     variables: Mapping[str, str]
     providers: Collection[str]
     """Names of providers that other distributions brought."""
+    read_file: Reader = field(default=no_files)
 
 
 def environment_of(
@@ -68,6 +77,8 @@ def environment_of(
         config=_config(section, given),
         strategy=strategy_of(section),
         health=health_of(section),
+        verify=verification_of(section, given.read_file),
+        migrations=migrations_of(section),
         variables=variables,
         secrets=tuple(secrets),
         requires_approval=section.flag("requires_approval", False),

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from orchestrate.core.environment import Environment
 from orchestrate.core.errors import OrchestrateError, StepFailed
-from orchestrate.core.protocols import Provider
+from orchestrate.core.plan import Plan
+from orchestrate.core.protocols import Provider, Secrets
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
@@ -31,6 +33,11 @@ class Scene:
     revision: Callable[[str], Revision]
     host: str | None = None
     clock: Callable[[], float] = time.time
+    plan: Plan | None = None
+    environment: Environment | None = None
+    deadline: float = float("inf")
+    """Seconds since the epoch."""
+    secrets: Secrets | None = None
 
 
 @dataclass(frozen=True)

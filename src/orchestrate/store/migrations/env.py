@@ -2,7 +2,10 @@
 
 from alembic import context
 
-from orchestrate.store import audit  # noqa: F401  each subject with tables of its own is imported here
+from orchestrate.store import (  # noqa: F401  each subject with tables of its own is imported here
+    audit,
+    verification,
+)
 from orchestrate.store.tables import Base
 
 
