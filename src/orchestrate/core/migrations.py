@@ -44,8 +44,8 @@ def stays(migration: Migration, version: str | None) -> str:
     if migration.phase == "expand":
         with_it = f"; {version} works with it" if version else ""
         return f"migration {migration.name} stays (expand{with_it})"
-    without = f"; {version} may need what it removed" if version else ""
-    return f"migration {migration.name} stays (contract{without})"
+    without = f"{version} may need" if version else "a way back may need"
+    return f"migration {migration.name} stays (contract; {without} what it removed)"
 
 
 def phase_of(file_name: str) -> MigrationPhase:

@@ -24,6 +24,7 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.journal import Order
+from orchestrate.engine.returning import elsewhere
 from orchestrate.engine.site import Place, Site, revision_of, secrets_of, site_of
 from orchestrate.store import deployments, environments, revisions
 
@@ -108,13 +109,18 @@ class WorldlyHands:
             return _answer(_told(error))
 
     def observe(self, order: Order) -> Json:
-        """What serves now, by version."""
+        """What serves now, by version; `elsewhere` when that is not what served before, and
+        `arrived` when all of it is what the plan leads to."""
         try:
             seen = self._site(order).provider.observe()
-        except OrchestrateError as error:
-            log.warning("what serves could not be observed: %s", error.message)
+        except Exception as error:
+            log.warning("what serves could not be observed: %s", _told(error).message)
             return {}
-        return {"serving": serving(seen)}
+        plan = Plan.model_validate(order.plan)
+        arrived = plan.new is not None and seen.percent(plan.new.key) == 100
+        answer: Json = {"serving": serving(seen), "arrived": arrived}
+        wrong = elsewhere(seen, plan)
+        return {**answer, "elsewhere": _answer(wrong)["error"]} if wrong else answer
 
     def count(self, order: Order) -> Json:
         """Requests so far by revision: total, failed, not answered by any replica."""

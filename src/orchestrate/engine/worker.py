@@ -19,6 +19,7 @@ from orchestrate.core.protocols import Mending
 from orchestrate.engine import asking, ballast, journal
 from orchestrate.engine.changes import Changes
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
+from orchestrate.engine.guarding import Guard
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
 from orchestrate.engine.site import Place, site_of
@@ -50,6 +51,7 @@ class Worker:
         self._lease = lease
         self._durable = Durable(store, lease.slot)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
+        self._guard = Guard(self.place)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
         self._carried: set[int] = set()
@@ -124,6 +126,7 @@ class Worker:
             self._guarded(self._retire_due)
             if tick % WATCH_EVERY == 0:
                 self._guarded(self._watch_over)
+                self._guarded(self._take_back_crashing)
                 self._guarded(self._adopt_orphans)
                 self._guarded(self._resume_broken)
             if tick % FORGET_EVERY == 0:
@@ -187,6 +190,14 @@ class Worker:
                     provider = site_of(row, self.place).provider
                     if isinstance(provider, Mending):
                         provider.ensure()
+
+    def _take_back_crashing(self) -> None:
+        """Roll releases back that keep ending while their old revision is still kept."""
+        for row in self._environments():
+            with told(f"watching over the release in {row.name}"):
+                seq = self._guard.watch(row)
+                if seq is not None:
+                    self.begin(seq)
 
     def _environments(self) -> Sequence[EnvironmentRow]:
         with self.store.session() as session:

@@ -18,7 +18,7 @@ from orchestrate.server.auth import PeerProtocol
 from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
 from orchestrate.server.serve import Doors
-from orchestrate.store import deployments
+from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store, database_url
 from orchestrate.tools.operation import Service
 
@@ -118,7 +118,8 @@ async def _quietly(api: uvicorn.Server, doors: Doors) -> None:
 
 
 async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event) -> None:
-    """End an auto-started service that nobody needs: never while a deployment has not ended."""
+    """End an auto-started service that nobody needs: never while a deployment has not ended, nor
+    while a release is watched over beside the revision that it replaced."""
     if service.idle_exit_s is None:
         return
     while not stop.is_set():
@@ -126,7 +127,8 @@ async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event)
         if activity.connections or time.monotonic() - activity.last < service.idle_exit_s:
             continue
         with service.store.session() as session:
-            busy = bool(deployments.open_ones(session))
+            kept = any(row.kept_until for row in environments.every(session))
+            busy = kept or bool(deployments.open_ones(session))
         if busy:
             activity.touch()
         else:

@@ -30,7 +30,7 @@ def check(subject: Observed, memory: Memory) -> Found:
     rules = subject.revision.verify.logs
     if rules is None:
         return skipped(NAME, "not asked")
-    new = _lines(subject, subject.revision.ref.key, rules)
+    new = _lines(subject, subject.ref.key, rules)
     old = _lines(subject, subject.baseline.key, rules) if subject.baseline else []
     mine, theirs = kinds(new, rules), kinds(old, rules)
     bad: list[str] = []
@@ -94,7 +94,7 @@ def _find_word(text: str, part: str, start: int) -> int:
 
 
 def _lines(subject: Observed, key: str, rules: LogRules) -> list[str]:
-    revision = subject.revision.ref if key == subject.revision.key else subject.baseline
+    revision = subject.ref if key == subject.ref.key else subject.baseline
     assert revision is not None
     return [line.text for line in subject.provider.logs(revision, rules.lines)]
 

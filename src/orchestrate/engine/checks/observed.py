@@ -16,6 +16,7 @@ Memory = Mapping[str, JsonValue]
 class Observed:
     """A new revision as it runs now."""
 
+    ref: Ref
     revision: Revision
     baseline: Ref | None
     """The revision it replaces, where one does."""
@@ -43,7 +44,7 @@ class Observed:
 
     def running(self) -> list[Replica]:
         """Its replicas that run."""
-        found = self.seen.replicas(self.revision.key)
+        found = self.seen.replicas(self.ref.key)
         return [r for r in found if r.state == "running" and r.number < self.replicas]
 
     def addresses(self) -> list[tuple[str, str, str | None]]:

@@ -14,7 +14,7 @@ def check(subject: Observed, memory: Memory) -> Found:
     Of a revision that this deployment started, every restart counts; of one that has been running
     for long, those since the first look.
     """
-    now = {str(r.number): r.restarts for r in subject.seen.replicas(subject.revision.key)}
+    now = {str(r.number): r.restarts for r in subject.seen.replicas(subject.ref.key)}
     before = _before(subject, memory, now)
     more = {number: count - before.get(number, 0) for number, count in now.items()}
     most = subject.revision.verify.restarts
@@ -37,7 +37,7 @@ def _before(subject: Observed, memory: Memory, now: dict[str, int]) -> dict[str,
 
 
 def _said(subject: Observed, number: int, count: int) -> str:
-    found = subject.seen.replicas(subject.revision.key)
+    found = subject.seen.replicas(subject.ref.key)
     replica = next(r for r in found if r.number == number)
     how = "" if replica.exit_code is None else f", last with exit code {replica.exit_code}"
     why = f": {replica.reason}" if replica.reason else ""

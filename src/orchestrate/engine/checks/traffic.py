@@ -32,7 +32,7 @@ def check(subject: Observed, memory: Memory) -> Found:
     if not subject.provider.capabilities.counts_requests:
         return unknown(NAME, "the platform counts no requests", "take verify.requests out")
     try:
-        now = subject.provider.requests().get(subject.revision.key, RequestCounts())
+        now = subject.provider.requests().get(subject.ref.key, RequestCounts())
     except (NoDataError, TemporaryError) as error:
         return _without_data(subject, memory, f"the counters cannot be read: {error.message}")
     total, bad, buckets = _since(memory, now)

@@ -43,7 +43,7 @@ def _ask_replicas(subject: Observed) -> tuple[list[str], int]:
     revision = subject.revision
     problems: list[str] = []
     answered = 0
-    for replica in subject.seen.replicas(revision.key):
+    for replica in subject.seen.replicas(subject.ref.key):
         if replica.state != "running":
             continue
         wrong = _wrong_artifact(subject, replica.artifact)
@@ -61,7 +61,7 @@ def _ask_replicas(subject: Observed) -> tuple[list[str], int]:
 
 def _ask_front_door(subject: Observed) -> list[str]:
     revision, seen = subject.revision, subject.seen
-    percent = seen.percent(revision.key)
+    percent = seen.percent(subject.ref.key)
     if percent != subject.percent:
         return [f"{percent}% of the traffic is on {revision.version}, not {subject.percent}%"]
     if seen.address is None:

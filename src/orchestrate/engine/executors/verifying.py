@@ -32,6 +32,7 @@ def _subject(step: Verify, scene: Scene, memory: Memory) -> Observed:
     root = environment.config.get("root") if environment else None
     old = plan.old if plan is not None else None
     return Observed(
+        ref=step.revision,
         revision=scene.revision(step.revision.key),
         baseline=old if old is not None and old.key != step.revision.key else None,
         provider=scene.provider,
