@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from orchestrate.cli import documents as read
 from orchestrate.tools import documents as written
 from orchestrate.tools.analysis_documents import AnalysisDocument
+from orchestrate.tools.migrations import MigrationsDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -28,6 +29,7 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
+    read.Migrations: MigrationsDocument,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
 }

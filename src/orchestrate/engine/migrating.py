@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import MigrationFailed, SecretMissing
-from orchestrate.core.migrations import Migration, MigrationPhase, Migrations, pending, phase_of
+from orchestrate.core.migrations import Migration, MigrationPhase, pending, phase_of
 from orchestrate.core.protocols import Secrets
 from orchestrate.core.secret import MASK, Secret
 from orchestrate.engine.commands import Ran, filled, run
@@ -28,8 +28,28 @@ def outstanding(environment: Environment, secrets: Secrets, version: str) -> tup
     settings = environment.migrations
     if settings is None:
         return ()
-    found = _listed(environment, settings, secrets, version)
+    found = listed(environment, secrets, version)
     return pending(found, applied(environment, secrets, version))
+
+
+def listed(environment: Environment, secrets: Secrets, version: str) -> list[Migration]:
+    """What the version brings, in order: from the directory's names, or from the command. Raises
+    MigrationFailed."""
+    settings = environment.migrations
+    assert settings is not None
+    if settings.directory is None:
+        return _migrations(_ask(environment, secrets, settings.listed, version, "list"), "list")
+    (name,) = filled((settings.directory,), version=version)
+    path = Path(_root(environment) or ".") / name
+    try:
+        names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
+    except OSError as error:
+        raise MigrationFailed(
+            f"the migrations of {version} cannot be listed",
+            why=[f"{path}: {error.strerror}"],
+            fix=["correct migrations.directory"],
+        ) from error
+    return [_named(each.partition(".")[0], phase_of(each)) for each in names]
 
 
 def applied(environment: Environment, secrets: Secrets, version: str) -> list[str]:
@@ -73,25 +93,6 @@ def is_applied(
 
 
 _MEND = "mend the migration, then deploy again: what is applied is not run again"
-
-
-def _listed(
-    environment: Environment, settings: Migrations, secrets: Secrets, version: str
-) -> list[Migration]:
-    """What the version brings: from the directory's names, or from the command."""
-    if settings.directory is None:
-        return _migrations(_ask(environment, secrets, settings.listed, version, "list"), "list")
-    (name,) = filled((settings.directory,), version=version)
-    path = Path(_root(environment) or ".") / name
-    try:
-        names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
-    except OSError as error:
-        raise MigrationFailed(
-            f"the migrations of {version} cannot be listed",
-            why=[f"{path}: {error.strerror}"],
-            fix=["correct migrations.directory"],
-        ) from error
-    return [_named(each.partition(".")[0], phase_of(each)) for each in names]
 
 
 def _named(name: str, phase: MigrationPhase) -> Migration:

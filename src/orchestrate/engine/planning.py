@@ -39,6 +39,11 @@ class Draft:
     remains: tuple[str, ...] = ()
     """What no rollback takes back, in words."""
 
+    @property
+    def migrations(self) -> list[Migrate]:
+        """The steps that migrate the database."""
+        return [step for step in self.plan.steps if isinstance(step, Migrate)]
+
 
 def draft_deployment(
     session: Session,
@@ -61,9 +66,7 @@ def draft_deployment(
     migrations = outstanding(site.environment, secrets_of(site.environment, place), version)
     draft = _draft(session, place, row, site, Kind.DEPLOY, target, strategy, migrations=migrations)
     before = draft.live.version if draft.live else None
-    done = [step for step in draft.plan.steps if isinstance(step, Migrate)]
-    said = tuple(stays(Migration(name=m.name, phase=m.phase), before) for m in done)
-    return replace(draft, remains=said)
+    return replace(draft, remains=remains_of(draft.plan, before))
 
 
 def draft_rollback(
@@ -96,6 +99,16 @@ def draft_rollback(
     restorable, remains = with_losses(session, row, found, restorable, secrets, force)
     draft = _draft(session, place, row, site, Kind.ROLLBACK, target, None, restorable)
     return replace(draft, remains=remains)
+
+
+def remains_of(plan: Plan, before: str | None) -> tuple[str, ...]:
+    """What no rollback takes back of what the plan does, in words; `before` is the version that
+    is live, and must work with it."""
+    return tuple(
+        stays(Migration(name=step.name, phase=step.phase), before)
+        for step in plan.steps
+        if isinstance(step, Migrate)
+    )
 
 
 def redraft(session: Session, place: Place, row: EnvironmentRow, plan: Plan, force: bool) -> Draft:

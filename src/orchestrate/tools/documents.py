@@ -124,6 +124,21 @@ class ExpectedDocument(Document):
     """Why there may be no verdict."""
 
 
+class VerifiedDocument(Document):
+    """One answer to a question asked after the change."""
+
+    name: str
+    result: CheckResult
+    text: str
+    fix: str | None
+    percent: int
+    """Of the traffic when it was asked: 0 before the first request of a user."""
+    at: Time
+    duration_s: float
+    evidence: dict[str, JsonValue]
+    untrusted_lines: list[str]
+
+
 class Requests(Document):
     total: int
     """Answered during the change, old and new together."""
@@ -161,6 +176,10 @@ class DeploymentDocument(Document):
     duration_s: float | None
     steps: list[StepDocument]
     verdict: VerdictDocument | None
+    checks: list[VerifiedDocument]
+    """What was asked of the new version, and what it answered."""
+    remains: list[str]
+    """What no rollback takes back, such as a migration."""
     requests: Requests | None
     undoes: str | None
     undone_by: str | None
@@ -251,6 +270,8 @@ class PlanDocument(Document):
     steps: list[PlanStep]
     rollback: RollbackTarget | None
     """Where failure, or a later rollback, leads back to."""
+    remains: list[str]
+    """What no rollback takes back, such as a migration."""
     needs_confirmation: bool
     """A person must have said yes (guarded environment, or something is lost)."""
     needs_approval: bool

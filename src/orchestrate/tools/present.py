@@ -5,10 +5,11 @@ from datetime import datetime
 from orchestrate.core import words
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import deployments, environments, revisions, verification
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EventRow, StepRow, now
+from orchestrate.store.verification import CheckRow
 from orchestrate.tools.documents import (
     Actor,
     DeploymentDocument,
@@ -20,6 +21,7 @@ from orchestrate.tools.documents import (
     Serving,
     StepDocument,
     VerdictDocument,
+    VerifiedDocument,
 )
 
 UNTRUSTED = "untrusted | "
@@ -62,6 +64,8 @@ def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
         duration_s=_took(row.taken_at, row.finished_at),
         steps=steps,
         verdict=VerdictDocument.model_validate(row.verdict) if row.verdict else None,
+        checks=[verified(r) for r in verification.checks(session, row.seq or 0)],
+        remains=row.remains,
         requests=Requests.model_validate(row.requests) if row.requests else None,
         undoes=f"d{row.undoes}" if row.undoes else None,
         undone_by=f"d{row.undone_by}" if row.undone_by else None,
@@ -122,6 +126,11 @@ def step(row: StepRow) -> StepDocument:
         started_at=row.started_at,
         duration_s=_took(row.started_at, row.ended_at),
     )
+
+
+def verified(row: CheckRow) -> VerifiedDocument:
+    """An answer of a check after the change."""
+    return VerifiedDocument.model_validate({**row.body, "at": row.at})
 
 
 def event(row: EventRow) -> EventDocument:
