@@ -306,7 +306,11 @@ def read_lines(path: Path) -> list[Json]:
 
 def _version_of(pid: int) -> str:
     """The version in the directory a process was started in, through the supervisor's record."""
-    for part in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return "?"  # ended while we looked
+    for part in environ.split(b"\0"):
         if part.startswith(b"ORCHESTRATE_VERSION="):
             return part.partition(b"=")[2].decode()
     return "?"

@@ -1,4 +1,4 @@
-"""Migrations: what the database has and what is to come; and its contraction, when a person says."""
+"""Migrations: what the database has, what is to come, and its contraction when a person says so."""
 
 from typing import Literal
 
