@@ -78,6 +78,7 @@ class TestStart:
 
 
 class TestRoute:
+    @pytest.mark.trap(35)
     def test_is_followed_by_every_request_once_it_returns(self, platform: Local) -> None:
         old = platform.up(platform.pinned("1.0.0"), 2)
         new = platform.up(platform.pinned("1.1.0"), 2)
@@ -85,6 +86,7 @@ class TestRoute:
             platform.route((revision, 100))
             assert {platform.ask().version for _ in range(20)} == {revision.version}
 
+    @pytest.mark.trap(39)
     def test_divides_by_percent(self, platform: Local) -> None:
         old = platform.up(platform.pinned("1.0.0"), 2)
         new = platform.up(platform.pinned("1.1.0"), 2)
@@ -181,6 +183,7 @@ class TestScaleAndStop:
 
 
 class TestFence:
+    @pytest.mark.trap(19)
     def test_refuses_every_older_write(self, platform: Local) -> None:
         live = platform.live("1.0.0", 1)
         pids = platform.pids(live)
@@ -198,6 +201,7 @@ class TestFence:
         assert platform.pids(live) == pids
         assert len(platform.provider.observe().running) == 1
 
+    @pytest.mark.trap(19)
     def test_refuses_a_late_route_after_a_stop(self, platform: Local) -> None:
         old = platform.live("1.0.0", 1)
         new = platform.up(platform.pinned("1.1.0"), 1)
@@ -213,6 +217,7 @@ class TestFence:
         with pytest.raises(FencedOut):
             platform.provider.route([], None, Write(platform.number, "other/step/op", "lease-2"))
 
+    @pytest.mark.trap(31)
     def test_lets_the_same_write_pass_again_without_doing_it_again(self, platform: Local) -> None:
         revision = platform.up(platform.pinned("1.0.0"), 1)
         write, shares = platform.write(), [Share(revision=revision.ref, percent=100)]
@@ -259,6 +264,7 @@ class TestQuestions:
         with pytest.raises(VersionMalformed):
             platform.provider.resolve(version)
 
+    @pytest.mark.trap(8)
     def test_restorable_while_it_runs_and_after(self, platform: Local) -> None:
         revision = platform.up(platform.pinned("1.0.0"), 1)
         assert platform.provider.restorable(revision).running

@@ -101,6 +101,7 @@ def homes() -> Iterator[Homes]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.trap(31)
 def test_a_killed_service_goes_on_where_it_was(
     homes: Homes, name: str, subtests: pytest.Subtests
 ) -> None:

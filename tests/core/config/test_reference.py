@@ -6,9 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.core.config import PROVIDERS, Config, environments, gates, parse
+from orchestrate.core.config import (
+    PROVIDERS,
+    Config,
+    environments,
+    gates,
+    migrations,
+    parse,
+    verification,
+)
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
+from orchestrate.core.verification import (
+    Endpoint,
+    LogRules,
+    RequestRules,
+    SmokeCommand,
+    SmokeRequest,
+    Verification,
+    VersionRule,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +71,7 @@ def test_the_example_is_taken() -> None:
 
 def test_the_example_shows_every_key() -> None:
     keys = (*environments.KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    keys += (*verification.VERIFY_KEYS, "command", "applied", "directory")
     assert [key for key in keys if f" {key}:" not in example()] == []
 
 
@@ -64,6 +82,8 @@ def test_the_example_shows_every_key() -> None:
         ("## Environment", environments.KEYS),
         ("### strategy", gates.STRATEGY_KEYS),
         ("### health", gates.HEALTH_KEYS),
+        ("### verify", verification.VERIFY_KEYS),
+        ("### migrations", migrations.MIGRATION_KEYS),
         ("### Providers", PROVIDERS),
     ],
 )
@@ -72,8 +92,25 @@ def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...
     assert sorted(set(named)) == sorted(keys)
 
 
+def test_every_key_of_a_list_in_verify_is_in_its_table() -> None:
+    named = {key for row in table("### verify") for key in row.keys}
+    lists = {
+        "smoke": [k for k in verification.REQUEST_KEYS if k != "expect"],
+        "smoke.expect": verification.EXPECT_KEYS,
+        "commands": verification.COMMAND_KEYS,
+        "endpoints": verification.ENDPOINT_KEYS,
+        "version": verification.VERSION_KEYS,
+        "logs": verification.LOG_KEYS,
+        "requests": verification.TRAFFIC_KEYS,
+    }
+    wanted = [f"{name}.{key}" for name, keys in lists.items() for key in keys]
+    assert [key for key in wanted if key not in named] == []
+
+
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
+    request, endpoint = SmokeRequest(name="-", path="/"), Endpoint(path="/")
+    command = SmokeCommand(name="-", command=("true",))
     (plain,) = read("environments: {x: {type: dev, provider: local}}").environments
     defaults: dict[str, dict[str, object]] = {
         "## Environment": {
@@ -105,10 +142,30 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "timeout": health.timeout_s,
             "start_timeout": health.start_timeout_s,
         },
+        "### verify": {
+            "smoke.method": "GET",
+            "smoke.timeout": request.timeout_s,
+            "smoke.expect.status": request.expect.status,
+            "commands.timeout": command.timeout_s,
+            **{f"endpoints.{k}": getattr(endpoint, k) for k in ("status", "good", "bad", "of")},
+            "endpoints.interval": endpoint.interval_s,
+            "endpoints.timeout": endpoint.timeout_s,
+            "version.path": VersionRule().path,
+            **{f"logs.{k}": getattr(LogRules(), k) for k in ("at_least", "times", "lines")},
+            "requests.max_error_ratio": RequestRules().max_error_ratio,
+            "requests.quantile": RequestRules().quantile,
+            "requests.window": RequestRules().window_s,
+            "requests.min_requests": RequestRules().min_requests,
+            "requests.no_data": RequestRules().no_data,
+            "restarts": Verification().restarts,
+            "patience": Verification().patience_s,
+            "before_traffic": str(Verification().before_traffic).lower(),
+        },
     }
     for heading, expected in defaults.items():
         rows = {row.keys[0]: row.cells[0].strip("`") for row in table(heading)}
-        given = {"must be given", "none", "nothing", "see below"}
+        given = {"must be given", "none", "nothing", "see below", "words of errors"}
+        given |= {"method and path", "its first argument"}
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
             assert rows[key] == str(value) or seconds(rows[key]) == value, key
