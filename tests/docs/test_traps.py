@@ -1,4 +1,4 @@
-"""docs/traps.md: every trap is held by a test that is there and says so, or says why it cannot be."""
+"""docs/traps.md: every trap is held by a test that is there and says so, or by a reason."""
 
 from __future__ import annotations
 

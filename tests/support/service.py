@@ -227,7 +227,7 @@ class Site:
         """Processes of the application that live now, by version."""
         found: dict[str, int] = {}
         for left in processes.of_home(self.directory / "versions"):
-            version = _version_of(left.pid)
+            version = version_of(left.pid)
             found[version] = found.get(version, 0) + 1
         return found
 
@@ -304,7 +304,7 @@ def read_lines(path: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _version_of(pid: int) -> str:
+def version_of(pid: int) -> str:
     """The version in the directory a process was started in, through the supervisor's record."""
     try:
         environ = Path(f"/proc/{pid}/environ").read_bytes()

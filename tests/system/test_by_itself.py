@@ -1,7 +1,8 @@
-"""What Orchestrate takes back by itself after a success, and what a pause of the service changes."""
+"""What is taken back by itself after a success, and what a pause of the service changes."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.support import processes
 from tests.support.api import Deployment, Problem
 from tests.support.local import APP
-from tests.support.service import Site, World
+from tests.support.service import Site, World, version_of
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -130,18 +131,9 @@ def test_a_switch_that_is_cancelled_in_its_bake_is_taken_back(world: World) -> N
 def end_new(site: Site, version: str) -> None:
     """kill -9 of its replicas."""
     for left in processes.of_home(site.directory / "versions"):
-        if version in left.command or site.running().get(version):
-            if version_of(left.pid) == version:
-                processes.end(left.pid)
-
-
-def version_of(pid: int) -> str:
-    environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    found = [part for part in environ if part.startswith(b"ORCHESTRATE_VERSION=")]
-    return found[0].partition(b"=")[2].decode() if found else "?"
+        if version_of(left.pid) == version:
+            processes.end(left.pid)
 
 
 def _now() -> str:
-    from datetime import UTC, datetime
-
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -24,6 +24,8 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "get_logs": ("deploy", "logs"),
     "control_deployment": ("deploy", "cancel"),
     "rollback": ("deploy", "rollback"),
+    "get_migrations": ("deploy", "migrate"),
+    "contract_database": ("deploy", "migrate"),
     "set_environments": ("env", "create"),
     "delete_environment": ("env", "delete"),
     "stop_service": ("stop",),

@@ -213,7 +213,7 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         if doc["from_version"] and old["total"]:
             text += f", {doc['from_version']} {words.share(old['failed'], old['total'])}"
         facts.append(("verdict", f"{text} (limit {100 * verdict['limit_ratio']:g}%)"))
-    facts += _checks(doc, paint)
+    facts += _checks(doc)
     requests = doc["requests"]
     if requests and doc["phase"] != "succeeded" and requests["seen_by_new"]:
         seen = words.counted(requests["seen_by_new"], "request")
@@ -230,7 +230,7 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
     return [*facts, way] if way else facts
 
 
-def _checks(doc: "Deployment", paint: Paint) -> list[tuple[str, str]]:
+def _checks(doc: "Deployment") -> list[tuple[str, str]]:
     """How many of the checks after the change passed, and each that did not, with what it saw."""
     asked = doc["checks"]
     if not asked:
@@ -240,8 +240,7 @@ def _checks(doc: "Deployment", paint: Paint) -> list[tuple[str, str]]:
     facts = [("checks", f"{len(good)} passed" + (f": {names}" if names else ""))]
     for check in asked:
         if check["result"] != "pass":
-            mark = paint.glyph(words.CHECKS.get(check["result"], words.UNKNOWN))
-            facts.append(("", f"{mark} {check['name']}: {clean(check['text'])}"))
+            facts.append(("", f"{check['result']}: {check['name']}: {clean(check['text'])}"))
     return facts
 
 

@@ -46,7 +46,8 @@ def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
         lines.append(f"  at least {words.length(doc['at_least_s'])} of watching")
     lines += _expected(doc, paint)
     lines += ["", "rollback", f"  {_rollback(doc)}"]
-    lines += [f"  cannot be undone: {clean(lost)}" for lost in [*_lost(doc), *doc["remains"]]]
+    for lost in [*_lost(doc), *doc["remains"]]:
+        lines += [f"  {line}" for line in wrap(f"cannot be undone: {lost}", paint.width - 2)]
     lines += ["", *fields(_needs(doc, paint, now), paint.width, indent=0)]
     return lines
 
