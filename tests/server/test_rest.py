@@ -69,12 +69,7 @@ def dropping(home: Path) -> dict[str, object]:
     base.chmod(0o600)
     python = (sys.executable, "-c")
     write = "import sys; open(sys.argv[2], 'w').write(sys.argv[1])"
-    run = [
-        *python,
-        "import sys; open(sys.argv[2], 'w').write(sys.argv[1])",
-        '["{name}"]',
-        str(base),
-    ]
+    run = [*python, write, '["{name}"]', str(base)]
     return {
         "expand": run,
         "contract": run,
