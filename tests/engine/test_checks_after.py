@@ -263,7 +263,7 @@ class TestCommands:
     def test_that_fail_show_their_last_lines(self, platform: Pretended) -> None:
         found = self.run(platform, "print('cart is empty'); raise SystemExit(9)")
         assert "ended with exit code 9" in result(found)[1]
-        assert found.lines == ("untrusted | cart is empty",)
+        assert found.lines == ("untrusted | look: cart is empty",)
 
     def test_that_hang_are_ended_with_all_that_they_started(self, platform: Pretended) -> None:
         text = (
@@ -273,7 +273,7 @@ class TestCommands:
         )
         found = self.run(platform, text, timeout_s=5)
         assert "did not end within 5s" in result(found)[1]
-        child = int(found.lines[0].removeprefix("untrusted | "))
+        child = int(found.lines[0].removeprefix("untrusted | look: "))
         eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
 
     def test_are_cut_off_at_the_deadline(self, platform: Pretended) -> None:

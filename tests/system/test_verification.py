@@ -123,7 +123,7 @@ def test_a_command_knows_the_url_and_the_version_and_its_last_lines_are_told(
     assert (done.phase, done.serving) == ("rolled_back", "1.0.0"), done
     assert f"look: {sys.executable} ended with exit code 3" in why(done)
     lines = done.error["untrusted_lines"]
-    assert isinstance(lines, list) and "looked at 1.1.0" in lines
+    assert isinstance(lines, list) and "look: looked at 1.1.0" in lines
 
 
 def test_errors_that_only_the_new_one_logs_roll_back(world: World) -> None:

@@ -2,9 +2,11 @@
 
 from pydantic import JsonValue
 
+from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Kind
 from orchestrate.core.migrations import Migration, stays
 from orchestrate.store import deployments, revisions, verification
+from orchestrate.store.audit import append
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow
 
@@ -29,6 +31,16 @@ def ahead(session: Session, row: DeploymentRow) -> str | None:
 
 def _applied(session: Session, row: DeploymentRow, migration: Migration) -> None:
     verification.record_migration(session, row.environment_id, row.seq or 0, migration)
+    append(
+        session,
+        AuditEvent(
+            action="migration.apply",
+            actor=row.actor,
+            on_behalf_of=row.on_behalf_of,
+            subject=f"d{row.seq}",
+            details={"name": migration.name, "phase": migration.phase},
+        ),
+    )
     said = stays(migration, _before(session, row))
     if said not in row.remains:
         row.remains = [*row.remains, said]

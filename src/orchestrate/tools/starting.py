@@ -203,7 +203,7 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
         raise ConfirmationNeeded(
             f"rolling {draft.row.name} back to {draft.target.version} leaves something behind",
             why=list(lost),
-            fix=[f"orchestrate deploy rollback --env {draft.row.name} --yes"],
+            fix=[_go_all_the_same(draft, force)],
         )
     if not draft.plan.steps or _is_way_back(session, draft, force):
         return
@@ -222,6 +222,12 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
             why=["nobody can be asked through this door"],
             fix=[f"a person runs: orchestrate {command} --env {name} --version {version} {yes}"],
         )
+
+
+def _go_all_the_same(draft: Draft, force: bool) -> str:
+    forced = ' --force --reason "..."' if force else ""
+    name, version = draft.row.name, draft.target.version
+    return f"orchestrate deploy rollback --env {name} --version {version}{forced} --yes"
 
 
 def _is_way_back(session: Session, draft: Draft, force: bool) -> bool:

@@ -49,7 +49,8 @@ def check(subject: Observed, memory: Memory) -> Found:
 
 def _failed(name: str, ran: Ran) -> Found:
     found = failed(NAME, f"{name}: {ran.problem}", exit_code=ran.code, took_s=ran.took_s)
-    return Found(found.result, evidence=found.evidence, lines=tuple(ran.lines))
+    lines = (f"untrusted | {name}: {line.removeprefix('untrusted | ')}" for line in ran.lines)
+    return Found(found.result, evidence=found.evidence, lines=tuple(lines))
 
 
 def _took(memory: Memory) -> dict[str, JsonValue]:

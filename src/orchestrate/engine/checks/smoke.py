@@ -155,4 +155,4 @@ def _seen(found: str | None) -> str:
 
 
 def _answered(reply: Reply) -> tuple[str, ...]:
-    return (f"untrusted | {reply.shown}",) if reply.body else ()
+    return (f"untrusted | it answered: {reply.shown}",) if reply.body else ()
