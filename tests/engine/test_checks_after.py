@@ -276,6 +276,16 @@ class TestCommands:
         child = int(found.lines[0].removeprefix("untrusted | look: "))
         eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
 
+    def test_that_leave_something_behind_have_it_ended(self, platform: Pretended) -> None:
+        text = (
+            "import subprocess, sys;"
+            "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+            "print(its.pid, flush=True); raise SystemExit(1)"
+        )
+        found = self.run(platform, text)
+        child = int(found.lines[0].removeprefix("untrusted | look: "))
+        eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
+
     def test_are_cut_off_at_the_deadline(self, platform: Pretended) -> None:
         found = self.run(platform, "import time; time.sleep(600)", left_s=1.0)
         assert "did not end within 1s" in result(found)[1]
