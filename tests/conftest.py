@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import processes, real
+from tests.support import attacks, matrix, processes, real
+from tests.support.matrix import pytest_runtest_logreport
 from tests.support.snapshot import Snapshot
+
+__all__ = ["pytest_runtest_logreport"]  # a hook of the matrix
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
 LONGEST_HOME = 80
@@ -24,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail, and do not skip, a test whose real part is missing",
     )
     parser.addoption(
+        "--kubeconfig",
+        help="a kubeconfig file: the contract runs on that cluster's current namespace too",
+    )
+    parser.addoption(
         "--update-snapshots",
         action="store_true",
         help="write the golden files anew (refused when CI is set)",
@@ -34,6 +41,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--update-snapshots") and os.environ.get("CI"):
         raise pytest.UsageError("--update-snapshots is for a person to look at, not for CI")
     real.require_real(bool(config.getoption("--require-real")))
+    config.addinivalue_line("markers", attacks.MARKER)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        attacks.note(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The matrix of the contract, and the table of attacks that were attempted in this run."""
+    matrix.pytest_terminal_summary(terminalreporter)
+    ended = ("passed", "failed", "error", "skipped")
+    lines = attacks.table(r for state in ended for r in terminalreporter.stats.get(state, ()))
+    if lines:
+        terminalreporter.section("attacks")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -10,9 +10,14 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrate.cli import documents as read
+from orchestrate.cli import trust_documents as trust
+from orchestrate.tools import access_documents, audit_documents
 from orchestrate.tools import documents as written
+from orchestrate.tools import environment_documents as of_environments
+from orchestrate.tools import service_documents as of_service
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.migrations import MigrationsDocument
+from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
 pytestmark = pytest.mark.unit
@@ -20,18 +25,27 @@ pytestmark = pytest.mark.unit
 PAIRS: dict[type, type[BaseModel]] = {
     read.Overview: written.OverviewDocument,
     read.Environment: written.EnvironmentDocument,
-    read.EnvironmentChanges: written.EnvironmentChanges,
-    read.DeletedEnvironment: written.DeletedEnvironment,
+    read.EnvironmentChanges: of_environments.EnvironmentChanges,
+    read.DeletedEnvironment: of_environments.DeletedEnvironment,
     read.Plan: written.PlanDocument,
-    read.Validation: written.ValidationDocument,
+    read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
     read.DeploymentList: written.DeploymentList,
     read.Follow: written.FollowDocument,
     read.Analysis: AnalysisDocument,
     read.Logs: written.LogDocument,
     read.Migrations: MigrationsDocument,
-    read.Service: written.ServiceDocument,
-    read.Doctor: written.DoctorDocument,
+    read.Service: of_service.ServiceDocument,
+    read.Doctor: of_service.DoctorDocument,
+    trust.AuditList: audit_documents.AuditList,
+    trust.AuditReport: audit_documents.AuditReport,
+    trust.AcceptedRestore: audit_documents.AcceptedRestore,
+    trust.Access: access_documents.AccessDocument,
+    trust.People: access_documents.PeopleDocument,
+    trust.PersonAnswer: access_documents.PersonAnswer,
+    trust.TokenList: access_documents.TokenList,
+    trust.MadeToken: access_documents.MadeToken,
+    trust.RevokedToken: access_documents.RevokedToken,
 }
 CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.DeploymentDocument, canned.RUNNING),
@@ -42,13 +56,13 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (written.EnvironmentDocument, canned.changed(canned.ENVIRONMENT, settings=canned.SETTINGS)),
     (written.OverviewDocument, canned.OVERVIEW),
     (written.DeploymentList, canned.HISTORY),
-    (written.ValidationDocument, canned.VALIDATION),
+    (ValidationDocument, canned.VALIDATION),
     (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
-    (written.ServiceDocument, canned.SERVICE),
-    (written.DoctorDocument, canned.DOCTOR),
-    (written.EnvironmentChanges, canned.CHANGES),
-    (written.DeletedEnvironment, canned.DELETED),
+    (of_service.ServiceDocument, canned.SERVICE),
+    (of_service.DoctorDocument, canned.DOCTOR),
+    (of_environments.EnvironmentChanges, canned.CHANGES),
+    (of_environments.DeletedEnvironment, canned.DELETED),
     (written.FollowDocument, canned.follow(canned.RUNNING, canned.event(1, "start", "done"))),
 ]
 

@@ -1,42 +1,64 @@
 """The platforms the contract is run on. To add a provider, write its `Platform` and a line."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.support.aws.app import Ecs
 from tests.support.docker.app import Docker
 from tests.support.local import Local
+from tests.support.platform import Ability, Platform, refuse_unable
 from tests.support.real import need_program
 
 EXITS = "import sys; print('no settings', flush=True); sys.exit(7)\n"
+Make = Callable[[Path, Path, pytest.FixtureRequest], Iterator[Platform]]
 
 
-@pytest.fixture(params=["local", "docker"])
-def platform(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterator[Local]:
-    """An environment with versions 1.0.0 and 1.1.0 that answer, and 1.2.0 that exits at once."""
-    makers: dict[str, Callable[[Path, Path], Iterator[Local]]] = {
-        "local": _local,
-        "docker": _docker,
-    }
-    yield from makers[request.param](home, tmp_path)
-
-
-def _local(home: Path, directory: Path) -> Iterator[Local]:
+def _local(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[Platform]:
     need_program("traefik", 'pip install "orchestrate-mcp[edge]"')
     local = Local(home, directory)
-    local.release("1.0.0")
-    local.release("1.1.0")
-    local.release("1.2.0", EXITS)
+    _release(local)
     yield local
     local.another().dismantle()
 
 
-def _docker(home: Path, directory: Path) -> Iterator[Local]:
+def _docker(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[Platform]:
     need_program("traefik", 'pip install "orchestrate-mcp[edge]"')
     docker = Docker(home, directory)
-    docker.release("1.0.0")
-    docker.release("1.1.0")
-    docker.release("1.2.0", EXITS)
+    _release(docker)
     yield docker
     docker.end()
+
+
+def _aws_ecs(home: Path, directory: Path, _: pytest.FixtureRequest) -> Iterator[Platform]:
+    ecs = Ecs(home, directory)
+    try:
+        _release(ecs)
+        yield ecs
+    finally:
+        ecs.end()
+
+
+def _release(platform: Local | Ecs) -> None:
+    platform.release("1.0.0")
+    platform.release("1.1.0")
+    platform.release("1.2.0", EXITS)
+
+
+PLATFORMS: Mapping[str, tuple[Make, Mapping[Ability, str]]] = {
+    "local": (_local, Local.cannot),
+    "docker": (_docker, Docker.cannot),
+    "aws_ecs": (_aws_ecs, Ecs.cannot),
+}
+"""How each is made, and what it cannot by nature."""
+
+
+@pytest.fixture(params=list(PLATFORMS))
+def platform(request: pytest.FixtureRequest, home: Path, tmp_path: Path) -> Iterator[Platform]:
+    """An environment of each provider in turn: see `Platform`."""
+    make, cannot = PLATFORMS[request.param]
+    refuse_unable(request, request.param, cannot)
+    yield from make(home, tmp_path, request)

@@ -18,8 +18,8 @@ from orchestrate.core.steps import Share, Stop
 
 pytestmark = pytest.mark.unit
 
-EVERYTHING = Capabilities(frozenset(StrategyName))
-PINNED = "sha256:6ef384d7045943c1e8296357cc972e1573021697b3fdecbf04bc9272f5611e4f"
+EVERYTHING = Capabilities(frozenset(StrategyName), counts_requests=True)
+PINNED = "sha256:a66dc1bcfed04a372f3baa920cbebdbb5a2416c9a36420131402b669866d4ad2"
 
 
 def environment(**settings: object) -> Environment:

@@ -221,7 +221,10 @@ class TestAnalyse:
         platform.counts = {"new": RequestCounts(total=100, failed=100)}
         waiting = watch(platform, self.STEP)
         assert waiting.look().text.startswith("hold")
-        platform.counts = {"new": RequestCounts(total=130, failed=100)}
+        platform.counts = {
+            "new": RequestCounts(total=130, failed=100),
+            "old": RequestCounts(total=270),
+        }
         found = [waiting.look(5).text for _ in range(13)]
         assert found[-1] == "promote: failed 0.00% of 30, limit 5%"
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import JsonValue
 
@@ -15,6 +18,7 @@ from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
 from orchestrate.providers.local import LocalProvider
 from orchestrate.providers.processes.ports import free_port
+from tests.support.platform import Ability, Failing, How
 from tests.support.secrets import NoSecrets
 from tests.support.waiting import eventually
 
@@ -77,7 +81,7 @@ def ask(url: str, path: str = "/", host: str | None = None, timeout: float = 10.
 
 @dataclass
 class Local:
-    """An app with versions as directories, and an environment `dev` that deploys it."""
+    """An app with versions as directories, and an environment `dev` that deploys it: a Platform."""
 
     home: Path
     root: Path
@@ -87,6 +91,10 @@ class Local:
     variables: dict[str, str] = field(default_factory=dict)
     health: HealthGate = field(default_factory=lambda: HealthGate(interval_s=0.1))
     number: int = 0
+
+    cannot: ClassVar[Mapping[Ability, str]] = {
+        "calls_fail": "its platform is the kernel of this machine: no call can be lost on the way"
+    }
 
     def __post_init__(self) -> None:
         self.url = self.url or f"http://127.0.0.1:{free_port()}"
@@ -161,15 +169,35 @@ class Local:
     def pids(self, revision: Revision) -> list[int]:
         return [r.pid for r in self.provider.observe().replicas(revision.key) if r.pid]
 
-    def effects(self, revision: Revision) -> list[dict[str, JsonValue]]:
+    def copies(self, revision: Revision) -> list[str]:
+        return [str(pid) for pid in self.pids(revision)]
+
+    def served(self) -> set[str]:
+        answers = [self.ask() for _ in range(20)]
+        return {answer.version for answer in answers if answer.version is not None}
+
+    def effects(self, revision: Revision) -> list[str]:
+        return [str(line["what"]) for line in self.journal(revision)]
+
+    def journal(self, revision: Revision) -> list[dict[str, JsonValue]]:
         """What the supervisor of a revision started and saw end."""
         path = self.home / "local" / self.provider.slug / "run" / revision.key / "effects.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    def changes(self) -> int:
+        return len(self.applied())
+
+    @contextmanager
+    def failing(self, call: int, how: How) -> Iterator[Failing]:
+        raise NotImplementedError(self.cannot["calls_fail"])
+        yield
 
     def applied(self) -> list[dict[str, JsonValue]]:
         """Documents that the edge really wrote."""
         path = Path(self.provider.edge.directory) / "applied.jsonl"
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
 
 
 def _answers(address: str | None) -> bool:

@@ -84,6 +84,12 @@ class ScriptedHands:
     def validate(self, order: Order, seq: int) -> Json:
         return {"text": "checks passed", "took_s": 0.0}
 
+    def give_up(self, seq: int) -> None:
+        pass
+
+    def window(self, order: Order, seq: int) -> Json:
+        return {"now": self.now(), "closed": None}
+
     def act_counting(self, order: Order, step: Step, number: int, key: str) -> Json:
         return {**self.act(order, step, number, key), "requests": {}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrate.core.analysis.counts import Counts, Stratum
@@ -81,9 +81,13 @@ class Tally:
 
     @property
     def median(self) -> float:
-        """Median minute of the abort, over all hours; infinite when fewer than half abort."""
-        found = sorted([*self.aborted, *[math.inf] * (self.hours - len(self.aborted))])
-        return found[(self.hours - 1) // 2]
+        """Median minute of the abort, of the hours that abort; infinite when none does."""
+        return middle(self.aborted)
+
+    @property
+    def median_of_all(self) -> float:
+        """The same over all hours, one without abort being infinitely late."""
+        return middle([*self.aborted, *[math.inf] * (self.hours - len(self.aborted))])
 
 
 def tally(scene: Scene, design: Design, hours: int, every: int = 1, seed: int = 0) -> Tally:
@@ -110,6 +114,11 @@ def is_proven(reading: Reading) -> bool:
 def never_promoted(design: Design) -> Design:
     """The same tests for harm, in hours that no promotion cuts short."""
     return replace(design, beta=1e-300, negligible=None)
+
+
+def middle(minutes: Sequence[float]) -> float:
+    """The lower median; infinite of nothing."""
+    return sorted(minutes)[(len(minutes) - 1) // 2] if minutes else math.inf
 
 
 def poisson(dice: random.Random, mean: float) -> int:

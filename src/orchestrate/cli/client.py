@@ -55,8 +55,10 @@ class Client:
     def get(self, path: str, query: Query | None = None) -> Answer:
         return self._ask("GET", path, query, None)
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Answer:
-        return self._ask("POST", path, None, body or {})
+    def post(
+        self, path: str, body: Mapping[str, object] | None = None, timeout_s: float = TIMEOUT_S
+    ) -> Answer:
+        return self._ask("POST", path, None, body or {}, timeout_s)
 
     def delete(self, path: str, query: Query | None = None) -> Answer:
         return self._ask("DELETE", path, query, None)
@@ -68,9 +70,14 @@ class Client:
         return Pending(link)
 
     def _ask(
-        self, method: str, path: str, query: Query | None, body: Mapping[str, object] | None
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Mapping[str, object] | None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Answer:
-        link = self._dial(TIMEOUT_S)
+        link = self._dial(timeout_s)
         text = None if body is None else json.dumps(body).encode()
         link.send(method, path + _encoded(query), text)
         return _read(link.answer())
@@ -93,9 +100,9 @@ def default(warn: Callable[[str], None]) -> Client:
     started when none lives."""
     url = os.environ.get("ORCHESTRATE_URL")
     if url:
-        from orchestrate.cli import remote
+        from orchestrate.cli import kept
 
-        return Client(remote.dialler(url, os.environ.get("ORCHESTRATE_TOKEN")))
+        return kept.client(url, kept.token_for(url))
     return over_socket(lambda: _reach(warn))
 
 

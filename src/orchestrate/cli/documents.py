@@ -229,11 +229,20 @@ class Plan(TypedDict):
     remains: list[str]
     needs_confirmation: bool
     needs_approval: bool
+    window: str | None
+    on_close: str | None
     at_least_s: float
     analysis: Expected | None
     expires_at: str
     summary: str
     next: list[str]
+
+
+class Evidence(TypedDict):
+    about: str
+    source: str
+    at: str
+    reused: bool
 
 
 class Check(TypedDict):
@@ -242,6 +251,7 @@ class Check(TypedDict):
     text: str
     fix: str | None
     duration_s: float
+    evidence: NotRequired[Evidence | None]
 
 
 class Validation(TypedDict):
@@ -249,6 +259,9 @@ class Validation(TypedDict):
     environment: str
     version: str | None
     ready: bool
+    pending: bool
+    commit: str | None
+    artifact: str | None
     checks: list[Check]
     summary: str
     next: list[str]
@@ -281,6 +294,15 @@ class Running(TypedDict):
     by: Actor
 
 
+class Window(TypedDict):
+    open: bool
+    changes_at: str | None
+    zone: str
+    text: str
+    rules: str
+    on_close: str
+
+
 class Environment(TypedDict):
     app: str
     name: str
@@ -302,6 +324,7 @@ class Environment(TypedDict):
     drift: list[str]
     quarantined: list[str]
     requires_approval: bool
+    window: Window | None
     guarded: bool
     settings: dict[str, object] | None
     summary: str

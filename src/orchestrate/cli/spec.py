@@ -4,53 +4,11 @@ From this table come the plain parser of `hot`, which needs no library, the clic
 its help and its errors, and the reference in docs/cli.md.
 """
 
-from typing import NamedTuple
+from orchestrate.cli import spec_trust
+from orchestrate.cli.grammar import COMMON as COMMON
+from orchestrate.cli.grammar import Command as Command
+from orchestrate.cli.grammar import Option as Option
 
-
-class Option(NamedTuple):
-    """An option: `kind` is flag, text, whole (a number), choice or many (may be repeated)."""
-
-    name: str
-    help: str
-    kind: str = "flag"
-    short: str = ""
-    metavar: str = ""
-    choices: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Its name in what a command is given."""
-        return self.name.lstrip("-").replace("-", "_")
-
-
-class Command(NamedTuple):
-    """A command: `run` is `module:function(session, given) -> exit code`."""
-
-    path: tuple[str, ...]
-    help: str
-    run: str
-    options: tuple[Option, ...] = ()
-    argument: str = ""
-    """Name of the one argument, `ID?` when it may be left out; empty for none."""
-    more: str = ""
-    """Further help, after the one line."""
-    foreign: bool = False
-    """`run` names a click command of its own."""
-
-    @property
-    def takes(self) -> tuple[Option, ...]:
-        """Its options with those that every command has."""
-        return (*self.options, *COMMON)
-
-
-COMMON = (
-    Option("--json", "One JSON document on standard output, on failure too"),
-    Option("--output", "Form of the answer", "choice", choices=("text", "json", "jsonl")),
-    Option("--quiet", "The id or the version alone", short="-q"),
-    Option("--no-input", "Ask nothing"),
-    Option("--no-color", "No colour"),
-    Option("--utc", "Times in UTC"),
-)
 ENV = Option("--env", "Environment", "text", "-e", "NAME")
 VERSION = Option("--version", "Version", "text", "-V", "VERSION")
 REASON = Option("--reason", "Why, for the record", "text", metavar="TEXT")
@@ -71,6 +29,7 @@ STRATEGY = Option(
 GROUPS = {
     "deploy": "Deploy a version, or look at and steer deployments",
     "env": "Environments: list, show, create, delete",
+    **spec_trust.GROUPS,
 }
 
 _READS = "orchestrate.cli.commands.reads"
@@ -85,8 +44,12 @@ COMMANDS = (
         ("init",),
         "Write an orchestrate.yaml for this directory",
         "orchestrate.cli.commands.init:init",
-        (YES,),
-        more="Looks at what is here, shows what it would write, and overwrites nothing.",
+        (
+            YES,
+            Option("--admin", "Make yourself its first administrator", "text", metavar="NAME"),
+        ),
+        more="Looks at what is here, shows what it would write, and overwrites nothing. --admin "
+        "is for a person at a terminal: from then on roles count, on the service's socket too.",
     ),
     Command(
         ("env", "list"),
@@ -257,6 +220,7 @@ COMMANDS = (
         ),
         argument="ID?",
     ),
+    *spec_trust.COMMANDS,
     Command(
         ("mcp",),
         "Serve an agent: MCP on standard input and output",
@@ -273,6 +237,11 @@ COMMANDS = (
         (
             Option("--idle-exit", "End after so long without work", "text", metavar="DURATION"),
             Option("--replace", "End the one that runs first"),
+            Option("--read-only", "Change nothing on anybody's behalf"),
+            Option("--http", "Serve REST with tokens here too", "text", metavar="HOST:PORT"),
+            Option("--tls-cert", "Certificate chain of --http, PEM", "text", metavar="FILE"),
+            Option("--tls-key", "Its private key, PEM", "text", metavar="FILE"),
+            Option("--name", "A name that --http is reached by", "many", metavar="HOST"),
         ),
     ),
     Command(("stop",), "Stop the service; what is deployed goes on", f"{_SERVICE}:stop"),

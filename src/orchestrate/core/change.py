@@ -35,6 +35,9 @@ class Change(Model):
     native_rolling: bool = False
     verify_before: bool = False
     """There is something to ask of the new revision before it gets traffic."""
+    native_how: str | None = None
+    native_s: float = 0.0
+    """Time the platform spends by itself, such as for baking."""
 
     def bring_up(self) -> tuple[Step, ...]:
         """Start the new revision beside what runs and wait until it is healthy."""

@@ -5,9 +5,12 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from orchestrate.core.metrics import Metrics
 from orchestrate.core.migrations import Migrations
 from orchestrate.core.model import Model
+from orchestrate.core.validation import Checks
 from orchestrate.core.verification import Verification
+from orchestrate.core.windows import Calendar
 
 
 class EnvironmentType(StrEnum):
@@ -62,6 +65,10 @@ class AnalysePolicy(Model):
     """Promote only with proof, and give up after so long at a weight; None: after the window."""
     at_horizon: Literal["rollback", "hold"] = "rollback"
     """Without a verdict at the horizon: put back what was live, or hold for a person."""
+    no_data_s: float | None = Field(default=None, gt=0, le=604800)
+    """No verdict, as at the horizon, after so long without data; None: wait for it."""
+    metrics: Metrics | None = None
+    """Counts from a monitoring system, beside those of the platform."""
 
 
 class Strategy(Model):
@@ -104,6 +111,10 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    checks: Checks = Checks()
+    """What must be known of a version before it is deployed."""
+    calendar: Calendar = Calendar()
+    """When deployments may begin."""
     source: str | None = None
     """Where it was defined: `orchestrate.yaml:14`, or None for the command line."""
 

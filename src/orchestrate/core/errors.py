@@ -79,6 +79,12 @@ class NoDataError(OrchestrateError):
     status = 503
 
 
+class ReportInvalid(NoDataError):
+    """A report of another tool that cannot be read: nothing is known by it."""
+
+    code = "report_invalid"
+
+
 class UsageProblem(PermanentError):
     """What was asked for is wrong in itself."""
 
@@ -165,6 +171,26 @@ class ArtifactInvalid(Refused):
     status = 422
 
 
+class Unsigned(Refused):
+    """Nobody has signed the artifact."""
+
+    code = "unsigned"
+    status = 422
+
+
+class SignatureInvalid(Refused):
+    """There is a signature, and it does not hold: another key, digest, identity or log entry."""
+
+    code = "signature_invalid"
+    status = 422
+
+
+class WindowClosed(Refused):
+    """Deployments may not begin in the environment now; `why` says when they may."""
+
+    code = "window_closed"
+
+
 class StrategyUnsupported(Refused):
     code = "strategy_unsupported"
     status = 422
@@ -223,6 +249,33 @@ class NotNow(Refused):
     code = "not_now"
 
 
+class MetricsMissing(Refused):
+    """A canary is to be analysed and nothing counts its requests."""
+
+    code = "metrics_missing"
+    status = 422
+
+
+class MetricsInvalid(Refused):
+    """A metric's query cannot be asked as it stands, or cannot tell two revisions apart."""
+
+    code = "metrics_invalid"
+    status = 422
+
+
+class BaselineUnhealthy(Refused):
+    """What is live is over the limit itself, so no release could be judged by it."""
+
+    code = "baseline_unhealthy"
+
+
+class MetricSourceRefused(Refused):
+    """A metric source refuses the question, or whoever asks it; the same question fails again."""
+
+    code = "metric_source_refused"
+    status = 422
+
+
 class VerdictOutOfReach(Refused):
     """At today's traffic the analysis cannot come to a verdict before its horizon."""
 
@@ -237,6 +290,34 @@ class DiskFull(Refused):
 class ReadOnly(Refused):
     code = "read_only"
     status = 403
+
+
+class OutboundRefused(Refused):
+    """A url of the configuration leads where the service does not ask."""
+
+    code = "outbound_refused"
+    status = 403
+
+
+class Forbidden(Refused):
+    """Whoever asks is known, and does not have the role for it."""
+
+    code = "forbidden"
+    status = 403
+
+
+class Misdirected(Refused):
+    """The request names a host that this service is not."""
+
+    code = "misdirected"
+    status = 421
+
+
+class Unauthenticated(Refused):
+    """Nobody knows who asks: no credential, or none that is good here."""
+
+    code = "unauthenticated"
+    status = 401
 
 
 class StepFailed(PermanentError):
@@ -305,8 +386,55 @@ class FencedOut(PermanentError):
     code = "fenced_out"
 
 
+class UnknownPerson(UsageProblem):
+    code = "unknown_person"
+    status = 404
+
+
+class UnknownToken(UsageProblem):
+    code = "unknown_token"
+    status = 404
+
+
+class LastAdministrator(Refused):
+    """Nobody would be left who can give rights."""
+
+    code = "last_administrator"
+
+
+class HeadInvalid(UsageProblem):
+    """What was given is not a signed head of an audit trail."""
+
+    code = "head_invalid"
+
+
+class KeyUnusable(PermanentError):
+    """A key file is not as a key must be: its owner, its mode, its length."""
+
+    code = "key_unusable"
+
+
+class StoreDamaged(PermanentError):
+    """The records are not as this program left them."""
+
+    code = "store_damaged"
+
+
 class ServiceUnreachable(TemporaryError):
     code = "service_unreachable"
+
+
+class OutboundFailed(TemporaryError):
+    """Somebody else's service gave no answer."""
+
+    code = "outbound_failed"
+    status = 502
+
+
+class MetricsUnavailable(TemporaryError):
+    """A metric source gave no answer, or only a part of one."""
+
+    code = "metrics_unavailable"
 
 
 class RateLimited(TemporaryError):

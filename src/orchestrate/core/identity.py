@@ -1,5 +1,6 @@
 """Who asks: a principal, what it may do, and the person behind it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -13,6 +14,29 @@ class Role(StrEnum):
     DEPLOYER = "deployer"
     APPROVER = "approver"
     ADMIN = "admin"
+
+
+def reaches(scope: Collection[str], app: str, name: str) -> bool:
+    """Whether a scope, of `app/name` and `name`, holds an environment; an empty one holds all."""
+    return not scope or name in scope or f"{app}/{name}" in scope
+
+
+def narrowed(outer: Collection[str], inner: Collection[str]) -> tuple[str, ...] | None:
+    """What lies within both scopes; None where nothing does, for an empty scope holds all."""
+    if not outer or not inner:
+        return tuple(sorted(set(outer) | set(inner)))
+    found = {name for name in inner if _holds(outer, name)}
+    found |= {name for name in outer if _holds(inner, name)}
+    return tuple(sorted(found)) or None
+
+
+def within(outer: Collection[str], inner: Collection[str]) -> bool:
+    """Whether the scope `inner` holds nothing that `outer` does not."""
+    return not outer or (bool(inner) and all(_holds(outer, name) for name in inner))
+
+
+def _holds(scope: Collection[str], name: str) -> bool:
+    return name in scope or ("/" in name and name.rpartition("/")[2] in scope)
 
 
 @dataclass(frozen=True)

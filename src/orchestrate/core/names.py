@@ -21,12 +21,31 @@ def check_version(version: str) -> str:
     )
 
 
+def version_key(version: str) -> tuple[object, ...]:
+    """By what versions are ordered, as Semantic Versioning orders its own: numbers as numbers, what
+    follows a `-` before what has nothing there, what follows a `+` not at all."""
+    core, dash, before = version.removeprefix("v").partition("+")[0].partition("-")
+    return (_parts(core), not dash, _parts(before))
+
+
+def _parts(text: str) -> tuple[tuple[int, int, str], ...]:
+    # A number is less than a word, and 1.4 is 1.4.0.
+    parts = [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"[._]", text)
+        if part
+    ]
+    while parts and parts[-1] == (0, 0, ""):
+        parts.pop()
+    return tuple(parts)
+
+
 def check_name(name: str, what: str = "environment") -> str:
     """`name` itself. Raises InvalidInput unless it is lower case letters, digits and hyphens."""
     if _NAME.fullmatch(name):
         return name
     raise InvalidInput(
-        f"{name[:60]!r} is not a name for an {what}",
+        f"{name[:60]!r} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}",
         why=["a name is 1 to 63 of lower case letters, digits and -, a letter or digit first"],
         fix=["give one such as staging or eu-1"],
     )

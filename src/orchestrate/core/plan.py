@@ -7,13 +7,16 @@ from orchestrate.core.canonical import canonical, digest
 from orchestrate.core.change import Change
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import StrategyUnsupported
+from orchestrate.core.errors import MetricsMissing, StrategyUnsupported
+from orchestrate.core.metrics import ERRORS, refuse_blend, values
 from orchestrate.core.migrations import Migration, MigrationPhase
 from orchestrate.core.model import Model
 from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
-from orchestrate.core.steps import Migrate, Step, Stop
+from orchestrate.core.steps import Analyse, Migrate, Step, Stop
 from orchestrate.core.strategies import STRATEGIES
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import OnClose
 
 
 class Plan(Model):
@@ -30,6 +33,10 @@ class Plan(Model):
     old: Ref | None
     new: Ref | None
     steps: tuple[Step, ...]
+    gates: str | None = None
+    """Digest of the checks that must pass before it begins; None where only the usual ones do."""
+    on_close: OnClose | None = None
+    """What happens when its window closes on it; None where no window is set."""
 
     @property
     def text(self) -> str:
@@ -58,23 +65,27 @@ def make_plan(
     those of `migrations` that expand carried out before it starts.
 
     Raises StrategyUnsupported, naming the alternatives, when the platform cannot do the strategy:
-    nothing is silently downgraded.
+    nothing is silently downgraded. Raises MetricsMissing for an analysis of what nobody counts, and
+    MetricsInvalid for one whose queries cannot tell the old from the new.
     """
     wanted = strategy or environment.strategy.type
     _check(environment, wanted, capabilities)
     change = _change(
         environment, target, live, observed, capabilities, replicas=replicas, before=live_replicas
     )
+    native = capabilities.native.get(wanted)
+    if native is not None:
+        update = {"native_rolling": True, "native_how": native.how, "native_s": native.takes_s}
+        change = change.model_copy(update=update)
     if already_there(target, live, observed, replicas):
         steps: tuple[Step, ...] = ()
-    elif kind is Kind.ROLLBACK and wanted is not StrategyName.RECREATE:
+    elif native is not None:
+        steps = STRATEGIES[StrategyName.ROLLING](change)
+    elif kind is Kind.ROLLBACK and not _back_as_forth(wanted, change):
         steps = rollback.steps(change)
     else:
-        # The database first: whatever comes after it can then be undone without touching it.
-        steps = (
-            *migrate_steps(environment, target.version, migrations),
-            *STRATEGIES[wanted](change),
-        )
+        steps = STRATEGIES[wanted](change)
+        _check_counted(environment, capabilities, change, steps)
     return Plan(
         app=environment.app,
         environment=environment.name,
@@ -85,7 +96,19 @@ def make_plan(
         old=change.old,
         new=target.ref,
         steps=steps,
+        gates=_gates(environment, kind),
+        on_close=_on_close(environment, kind),
     )
+
+
+def _gates(environment: Environment, kind: Kind) -> str | None:
+    asks = environment.checks != Checks() and kind is Kind.DEPLOY
+    return environment.checks.digest if asks else None
+
+
+def _on_close(environment: Environment, kind: Kind) -> OnClose | None:
+    kept_out = not environment.calendar.empty and kind is Kind.DEPLOY
+    return environment.calendar.on_close if kept_out else None
 
 
 def retire_plan(
@@ -171,6 +194,14 @@ def _key(step: Step) -> str:
             return kind
 
 
+def _back_as_forth(strategy: StrategyName, change: Change) -> bool:
+    """Whether a rollback takes the way of a deployment: there is no room for two revisions, or the
+    platform rolls back as it rolls, and nothing is running that one could switch to."""
+    if strategy is StrategyName.RECREATE:
+        return True
+    return strategy is StrategyName.ROLLING and change.native_rolling and not change.new_runs
+
+
 def _check(environment: Environment, wanted: StrategyName, capabilities: Capabilities) -> None:
     if wanted in capabilities.strategies:
         return
@@ -184,6 +215,40 @@ def _check(environment: Environment, wanted: StrategyName, capabilities: Capabil
         fix=[
             f"orchestrate deploy --env {environment.name} --version VERSION --strategy {name}"
             for name in able[:1]
+        ]
+        + [capabilities.missing[wanted] for _ in able[:1] if wanted in capabilities.missing],
+    )
+
+
+def _check_counted(
+    environment: Environment, capabilities: Capabilities, change: Change, steps: Sequence[Step]
+) -> None:
+    """Refuse an analysis of what nobody counts, and one that cannot tell old from new."""
+    policy = environment.strategy.analyse
+    if change.old is None or not any(isinstance(step, Analyse) for step in steps):
+        return
+    sourced = policy.metrics is not None and ERRORS in policy.metrics.queries
+    if not capabilities.counts_requests and not sourced:
+        raise _uncounted(environment, "requests")
+    if not capabilities.counts_requests and policy.latency_quantile is not None:
+        raise _uncounted(environment, "slow answers, which latency_quantile needs")
+    if policy.metrics is not None:
+        new, old = (
+            values(ref.version, ref.key, environment.app, environment.name)
+            for ref in (change.new, change.old)
+        )
+        refuse_blend(policy.metrics, new, old)
+
+
+def _uncounted(environment: Environment, what: str) -> MetricsMissing:
+    return MetricsMissing(
+        f"a canary in {environment.name} could not be analysed: nothing counts its requests",
+        why=[f"{environment.provider} counts no {what}", "no data is no pass"],
+        fix=[
+            "name a metric source with the metric errors in orchestrate.yaml: strategy: {analyse: "
+            "{metrics: {source: prometheus, ...}}}; see docs/metrics.md",
+            f"or without a canary: orchestrate deploy --env {environment.name} --version VERSION "
+            "--strategy rolling",
         ],
     )
 

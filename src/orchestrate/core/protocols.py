@@ -8,7 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from pydantic import JsonValue
+
+from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.revision import Artifact, Ref, Revision
 from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
@@ -18,12 +22,28 @@ Fallback = Ref | None
 
 
 @dataclass(frozen=True)
+class Native:
+    """A strategy that the platform carries out whole: one Roll step, its own steps and gates."""
+
+    how: str | None
+    """What it will do, in the words of the plan; None: replace one replica after another."""
+    takes_s: float = 0.0
+    """Time it spends by itself, such as for baking."""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a platform can do."""
 
     strategies: frozenset[StrategyName]
     native_rolling: bool = False
     """It replaces replicas by itself (a Roll step)."""
+    native: Mapping[StrategyName, Native] = field(default_factory=dict)
+    """Strategies that are its own, the way back too: nothing can be started beside what runs."""
+    missing: Mapping[StrategyName, str] = field(default_factory=dict)
+    """What the config would need for a strategy that it cannot do as it is."""
+    stops_within_s: float = 300.0
+    """Longest time a replica may take to end, its last requests included."""
     counts_requests: bool = False
     """`requests()` answers, so a canary can be analysed."""
 
@@ -91,6 +111,9 @@ class LiveState:
     """Where the environment answers."""
     write: int = 0
     """Number of the newest write seen at the target."""
+    tolerance: int = 0
+    """Percent points a share may differ from what was asked, where the platform cannot divide the
+    traffic as finely: by whole replicas."""
 
     def replicas(self, key: str) -> tuple[Replica, ...]:
         """Replicas of a revision; none when it does not run."""
@@ -130,6 +153,22 @@ class LogLine:
     replica: int
     text: str
     at: str | None = None
+
+
+class MetricSource(Protocol):
+    """A monitoring system, as one environment asks it."""
+
+    def read(
+        self, query: MetricQuery, name: str, revision: Ref, since: float, slots: int, slot_s: float
+    ) -> Sequence[Counts | None]:
+        """What the metric `name` counted of one revision in each of `slots` spans of `slot_s`
+        seconds, the first one beginning at `since` (seconds since the epoch).
+
+        None stands where the source knows nothing, which is not the same as zero. Raises
+        MetricsUnavailable, RateLimited or OutboundFailed when asking again may help, also for a
+        partial answer; MetricSourceRefused and MetricsInvalid when it will not.
+        """
+        ...
 
 
 class Secrets(Protocol):
@@ -192,6 +231,45 @@ class Provider(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a platform has come with a revision, by its own account."""
+
+    done: bool
+    text: str
+    memory: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Handed to the next question: since when something has been wrong, and the like."""
+
+
+@runtime_checkable
+class Rolling(Protocol):
+    """A provider whose platform replaces the replicas that serve, itself and in their place."""
+
+    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
+        """Replace what serves by `revision`; the traffic follows. The first one of all is started
+        and gets the traffic. Returns when it was asked for."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A provider whose platform says itself whether a revision is up, or why it never will be."""
+
+    def progress(
+        self,
+        revision: Revision,
+        replicas: int,
+        watched_s: float,
+        memory: Mapping[str, JsonValue],
+    ) -> Progress:
+        """How the platform stands with `replicas` of a revision that it was asked for.
+
+        `watched_s` counts the seconds it was watched so far, `memory` is the last answer's. Raises
+        a StepFailed, with the diagnosis, as soon as it is known that it will not come up.
+        """
+        ...
+
+
 @runtime_checkable
 class Mending(Protocol):
     """A provider whose platform does not bring back by itself what should run."""
@@ -208,6 +286,15 @@ class Dismantling(Protocol):
 
     def dismantle(self) -> None:
         """Stop everything of a deleted environment, whatever the number of the last write."""
+        ...
+
+
+@runtime_checkable
+class Registered(Protocol):
+    """A provider whose artifacts lie at a registry that asks who reads."""
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        """User and password; None where everybody may read. Raises SecretMissing."""
         ...
 
 

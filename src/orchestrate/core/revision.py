@@ -17,6 +17,8 @@ class Artifact(Model):
     """Where it was found: a path, a commit, an image name."""
     digest: str
     """`sha256:...` of the content, or `git:<40 hex>`."""
+    template: str | None = Field(default=None, exclude_if=lambda template: template is None)
+    """`sha256:...` of the file that says how it is run, where the config names such a file."""
 
 
 class Revision(Model):

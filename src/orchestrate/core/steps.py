@@ -106,6 +106,8 @@ class Roll(Base):
     revision: Ref
     replicas: int
     within_s: float
+    how: str | None = Field(default=None, exclude_if=lambda how: how is None)
+    """What the platform does by itself, where that is more than one replica after another."""
 
 
 class Migrate(Base):
@@ -168,3 +170,14 @@ def undo_of(done: tuple[Step, ...]) -> tuple[Step, ...]:
                 steps.pop()
             steps.append(undo)
     return tuple(steps)
+
+
+def takes(step: Step) -> float:
+    """Seconds a step takes by itself at least: it watches or waits for so long."""
+    match step:
+        case Analyse():
+            return step.policy.window_s
+        case Bake():
+            return step.for_s
+        case _:
+            return 0.0

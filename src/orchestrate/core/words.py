@@ -128,7 +128,8 @@ def step_title(step: Json) -> str:
         case "stop":
             return _stop(step, version)
         case "roll":
-            return f"roll to {version}, {replicas(_whole(step.get('replicas')))}"
+            how = f", {step['how']}" if step.get("how") else ""
+            return f"roll to {version}, {replicas(_whole(step.get('replicas')))}{how}"
         case "migrate":
             return f"migrate {step.get('name')} ({step.get('phase')})"
         case "verify":

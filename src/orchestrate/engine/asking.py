@@ -19,6 +19,7 @@ from orchestrate.core.migrations import stays
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine import journal
 from orchestrate.engine.expecting import refuse_in_vain
+from orchestrate.engine.gatekeeping import refuse_closed
 from orchestrate.engine.migrating import outstanding
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, secrets_of, site_of
@@ -44,6 +45,13 @@ class Request:
     force: bool = False
     quarantine: bool = False
     idempotency_key: str | None = None
+    person: str | None = None
+    """The human behind the actor, where a door established one."""
+    credential: str | None = None
+    request_id: str | None = None
+    """The call, as the trail names it."""
+    exempt: bool = False
+    """It asks to pass a closed window: whether it does is seen before its first step."""
 
 
 def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
@@ -51,7 +59,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, VerdictOutOfReach, EnvironmentBusy (unless it may wait).
+    Raises NothingToDo, SecretMissing, WindowClosed, VerdictOutOfReach, EnvironmentBusy (unless it
+    may wait).
     """
     _refuse_empty(draft)
     _refuse_secrets(draft)
@@ -64,6 +73,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
             return same, False
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
+            if taken:  # one that waits is asked when it is its turn
+                refuse_closed(draft, request.exempt)
             refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
@@ -185,7 +196,18 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         undoes=environment.live_deployment if draft.plan.kind is Kind.ROLLBACK else None,
     )
     text = f"{_moves(draft)} {draft.plan.strategy.value} plan {short(draft.plan.digest)}"
-    return deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+    seq = deployments.add(session, row, step_keys(draft.plan.steps), draft.plan.steps, text)
+    deployments.record(
+        session,
+        row,
+        "deployment.start",
+        person=request.person,
+        request_id=request.request_id,
+        what=text,
+        credential=request.credential,
+        waits=not taken,
+    )
+    return seq
 
 
 def _same_key(session: Session, draft: Draft, request: Request) -> int | None:

@@ -3,15 +3,25 @@
 from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.analysis.expect import Expected, Traffic, expect
 from orchestrate.core.deployment import Kind
-from orchestrate.core.errors import NoDataError, TemporaryError, VerdictOutOfReach
+from orchestrate.core.errors import (
+    NoDataError,
+    OrchestrateError,
+    TemporaryError,
+    VerdictOutOfReach,
+)
+from orchestrate.core.metrics import ERRORS
+from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Analyse
 from orchestrate.engine.planning import Draft
-from orchestrate.store import deployments
+from orchestrate.engine.sampling import recent
+from orchestrate.store import deployments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import now
 
 FEWEST = 20
 """Requests from which there is traffic at all: a few are our own questions."""
+SAMPLED_S = 600.0
+"""Time over which a metric source is asked for the traffic."""
 LEAST_S = 60.0
 """Time over which traffic is averaged, however short the revision has been serving."""
 
@@ -54,6 +64,9 @@ def _traffic(session: Session, draft: Draft) -> Traffic | None:
     live, deployment = draft.live, draft.row.live_deployment
     if live is None or deployment is None:
         return None
+    metrics = draft.site.environment.strategy.analyse.metrics
+    if metrics is not None and ERRORS in metrics.queries:
+        return _sampled(draft, revisions.as_revision(live).ref)
     try:
         counts = draft.site.provider.requests().get(live.key)
     except (NoDataError, TemporaryError):
@@ -66,3 +79,15 @@ def _traffic(session: Session, draft: Draft) -> Traffic | None:
     if counts is None or counts.total < FEWEST:
         return None
     return Traffic(counts.total / max(took_s, LEAST_S), Counts(counts.failed, counts.total))
+
+
+def _sampled(draft: Draft, live: Ref) -> Traffic | None:
+    """The live revision's traffic as the metric source has it. A source that does not answer keeps
+    nobody from planning: the check `metrics` says so, before anything begins."""
+    try:
+        counts = recent(draft.site, ERRORS, live, SAMPLED_S, now().timestamp())
+    except OrchestrateError:
+        return None
+    if counts is None or counts.total < FEWEST:
+        return None
+    return Traffic(counts.total / SAMPLED_S, counts)

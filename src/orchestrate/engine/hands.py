@@ -5,34 +5,46 @@ on the write's key.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
 
-from orchestrate.core.errors import OrchestrateError, StepFailed, TemporaryError, known
+from orchestrate.core.errors import (
+    OrchestrateError,
+    PlanChanged,
+    StepFailed,
+    TemporaryError,
+    known,
+)
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
-from orchestrate.core.steps import Step
+from orchestrate.core.steps import Analyse, Bake, Step
+from orchestrate.core.validation import Checks
+from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
-from orchestrate.engine.checks import artifact, disk, reachable, run
+from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, watched
 from orchestrate.engine.executors.traffic import serving
+from orchestrate.engine.gatekeeping import Job, exemption_of
 from orchestrate.engine.journal import Order
 from orchestrate.engine.returning import elsewhere
-from orchestrate.engine.site import Place, Site, revision_of, secrets_of, site_of
+from orchestrate.engine.site import Place, Site, metrics_of, revision_of, secrets_of, site_of
+from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, JsonValue]
-GATES = (artifact.check, reachable.check, disk.check)
-"""The checks that stop a deployment at its start."""
+PATIENCE_S = 2.0
+"""How long one look waits for the checks to answer."""
 
 
 class WorldlyHands:
@@ -43,6 +55,7 @@ class WorldlyHands:
         self._store = place.store
         self._lease = lease
         self._changed = changed
+        self._jobs: dict[int, Job[Json]] = {}
 
     def order(self, seq: int) -> Order:
         """What to carry out. It does not change any more once the environment is taken."""
@@ -50,26 +63,71 @@ class WorldlyHands:
             return journal.order_of(session, seq)
 
     def validate(self, order: Order, seq: int) -> Json:
-        """Ask the gates once more: the plan may have been made a while ago."""
+        """Ask the gates: the plan may have been made a while ago.
+
+        What they run can take long, so that this answers `{"pending": text}` meanwhile. They go on
+        in this process alone: after a crash they are asked from the beginning.
+        """
+        job = self._jobs.get(seq)
+        if job is None:
+            job = self._jobs[seq] = Job(lambda stop: self._gates_say(order, seq, stop))
+        answer = job.wait(PATIENCE_S)
+        if answer is None:
+            return {"pending": "checks run"}
+        self._jobs.pop(seq, None)
+        return answer
+
+    def give_up(self, seq: int) -> None:
+        """Nobody wants the answer of the gates any more: what they run is ended."""
+        job = self._jobs.pop(seq, None)
+        if job is not None:
+            job.stop()
+
+    def window(self, order: Order, seq: int) -> Json:
+        """Whether the environment may be changed now: `closed` says why not."""
+        now = datetime.now(UTC)
+        with self._store.session() as session:
+            environment = environments.as_environment(
+                environments.get(session, order.environment_id)
+            )
+            exempt = exemption_of(session, seq) is not None
+        closed = None if exempt else refusal(environment.calendar, now, 0)
+        return {"closed": closed, "now": now.timestamp()}
+
+    def _gates_say(self, order: Order, seq: int, stop: threading.Event) -> Json:
+        try:
+            return self._ask_gates(order, seq, stop)
+        except Exception as error:
+            return _answer(_told(error))
+
+    def _ask_gates(self, order: Order, seq: int, stop: threading.Event) -> Json:
         plan = Plan.model_validate(order.plan)
         with self._store.session() as session:
             row = deployments.get(session, seq)
-            target = revisions.as_revision(revisions.get(session, row.to_revision_id))
-        subject = Subject(
-            site=self._site(order),
-            home=self._place.home,
-            kind=plan.kind,
-            version=target.version,
-            expected_artifact=target.artifact.digest,
-        )
+            subject = subject_of(
+                session,
+                self._place,
+                environments.get(session, order.environment_id),
+                plan=plan,
+                revision=revisions.as_revision(revisions.get(session, row.to_revision_id)),
+                exemption=exemption_of(session, seq),
+                stop=stop,
+            )
+        if plan.gates != (subject.checks.digest if subject.checks != Checks() else None):
+            return _answer(_other_gates(subject))
         results = run(subject, GATES)
+        if stop.is_set():
+            return _answer(StepFailed("the checks were stopped"))
+        with self._store.session() as session:
+            keep(session, subject, results, seq)
         bad = [r for r in results if r.blocks]
         if not bad:
             took = round(sum(r.duration_s for r in results), 3)
-            return {"text": f"{len(results)} checks passed", "took_s": took}
+            passed = sum(1 for r in results if r.result == "pass")
+            return {"text": f"{passed} checks passed", "took_s": took}
         kind = known().get(bad[0].code or "", StepFailed)
         error = kind(
-            f"{target.version} cannot be deployed: {bad[0].text}",
+            f"{subject.version} cannot be deployed: {bad[0].text}",
             why=[f"{r.name}: {r.text}" for r in bad],
             fix=[r.fix for r in bad if r.fix],
         )
@@ -81,7 +139,7 @@ class WorldlyHands:
         if act is None:
             return {}
         try:
-            act(step, self._scene(order), Write(number=number, key=key, lease=self._lease))
+            act(step, self._scene(order, step), Write(number=number, key=key, lease=self._lease))
         except Exception as error:
             return _answer(_told(error))
         return {}
@@ -101,7 +159,7 @@ class WorldlyHands:
         look = executor(step).look
         if look is None:
             return _say(Look(True, _done_text(step)), memory)
-        scene = self._scene(order)
+        scene = self._scene(order, step)
         memory = watched(memory, scene.clock())
         try:
             return _say(look(step, scene, memory), memory)
@@ -146,7 +204,7 @@ class WorldlyHands:
             row = environments.get(session, order.environment_id)
             return site_of(row, self._place)
 
-    def _scene(self, order: Order) -> Scene:
+    def _scene(self, order: Order, step: Step) -> Scene:
         site = self._site(order)
 
         def find(key: str) -> Revision:
@@ -157,6 +215,8 @@ class WorldlyHands:
             return found
 
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
+        # What the plan says, and not what the environment says by now.
+        asked = step.policy.metrics if isinstance(step, Analyse | Bake) else None
         return Scene(
             provider=site.provider,
             revision=find,
@@ -165,6 +225,7 @@ class WorldlyHands:
             environment=site.environment,
             deadline=order.deadline,
             secrets=secrets_of(site.environment, self._place),
+            source=metrics_of(asked, site.environment, self._place),
         )
 
 
@@ -197,6 +258,15 @@ def _told(error: Exception) -> OrchestrateError:
         "a step broke off unexpectedly",
         why=[f"{type(error).__name__}; the service's log has the trace"],
         fix=["orchestrate doctor"],
+    )
+
+
+def _other_gates(subject: Subject) -> OrchestrateError:
+    name = subject.site.environment.name
+    return PlanChanged(
+        f"the checks of {name} are others than when the plan was made",
+        why=["what must be known before a deployment is part of its plan"],
+        fix=[f"look at the plan again: orchestrate deploy diff --env {name}"],
     )
 
 

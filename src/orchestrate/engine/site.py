@@ -6,13 +6,19 @@ from pathlib import Path
 
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import SecretMissing
-from orchestrate.core.protocols import Provider, ProviderFactory, Secrets
+from orchestrate.core.metrics import Metrics
+from orchestrate.core.protocols import MetricSource, Provider, ProviderFactory, Secrets
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import Secret
 from orchestrate.providers import named
+from orchestrate.providers.metrics import source_of
 from orchestrate.store import environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
+
+MOST_SOURCES = 32
+_sources: dict[tuple[str, str, str, str], MetricSource] = {}
+"""Metric sources in use, the one that was used last at the end."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Site:
     id: int
     environment: Environment
     provider: Provider
+    metrics: MetricSource | None = None
+    """What the analysis of a canary here is asked of, beside the provider."""
 
 
 def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None) -> Site:
@@ -45,7 +53,13 @@ def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None)
             }
         )
     assert row.id is not None
-    return Site(row.id, environment, provider_of(environment, place))
+    policy = environment.strategy.analyse
+    return Site(
+        row.id,
+        environment,
+        provider_of(environment, place),
+        metrics_of(policy.metrics, environment, place),
+    )
 
 
 def provider_of(environment: Environment, place: Place) -> Provider:
@@ -54,6 +68,22 @@ def provider_of(environment: Environment, place: Place) -> Provider:
     return _factory(environment.provider)(
         environment, str(place.home), secrets_of(environment, place)
     )
+
+
+def metrics_of(
+    metrics: Metrics | None, environment: Environment, place: Place
+) -> MetricSource | None:
+    """The source of these metrics; one is kept, with its connections and its token."""
+    if metrics is None:
+        return None
+    key = (str(place.home), environment.app, environment.name, metrics.model_dump_json())
+    found = _sources.pop(key, None) or source_of(
+        metrics, environment, secrets_of(environment, place)
+    )
+    _sources[key] = found
+    while len(_sources) > MOST_SOURCES:
+        _sources.pop(next(iter(_sources)))
+    return found
 
 
 def secrets_of(environment: Environment, place: Place) -> Secrets:

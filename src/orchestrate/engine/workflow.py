@@ -24,9 +24,11 @@ from orchestrate.core.errors import (
     TemporaryError,
     Unhealthy,
     VerificationFailed,
+    WindowClosed,
 )
 from orchestrate.core.plan import Plan
 from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_something
+from orchestrate.core.windows import OnClose
 from orchestrate.engine import journal
 from orchestrate.engine.answers import (
     Json,
@@ -50,6 +52,8 @@ RELEASE_AT_FAULT = (Unhealthy, ExitedAtOnce, AnalysisAbort, VerificationFailed)
 ATTEMPTS = 4
 UNDO_ATTEMPTS = 40
 """A provider that is away may come back: an undo waits some three minutes for it."""
+HOLD_LOOK_S = 10.0
+"""Between two looks at a closed window."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 MOST_UNANSWERED = 60
@@ -64,6 +68,10 @@ class Hands(Protocol):
     def order(self, seq: int) -> Order: ...
 
     def validate(self, order: Order, seq: int) -> Json: ...
+
+    def give_up(self, seq: int) -> None: ...
+
+    def window(self, order: Order, seq: int) -> Json: ...
 
     def act_counting(self, order: Order, step: Step, number: int, key: str) -> Json: ...
 
@@ -91,6 +99,9 @@ class Run:
         self._paused = False
         self._before: Json | None = None
         """Requests before the first change; None while they have not been counted."""
+        self._held = 0.0
+        """Seconds it was held by a closed window."""
+        self._closed_since: float | None = None
         self._evidence: Json = {}  # what analysis has seen so far, carried from weight to weight
 
     def carry_out(self, undo_only: bool = False) -> str:
@@ -123,22 +134,70 @@ class Run:
 
     def _validate(self) -> None:
         self._record("open", lambda s: journal.open_deployment(s, self._seq))
-        answer = self._durable.step(
-            "validate", lambda: self._hands.validate(self._order, self._seq)
-        )
+        answer = self._ask_gates()
         raise_from(answer)
         text, took = str(answer.get("text")), answer.get("took_s")
         took_s = float(took) if isinstance(took, int | float) else None
         self._record("validated", lambda s: journal.validated(s, self._seq, text, took_s))
 
+    def _ask_gates(self) -> Json:
+        """The gates' answer; while they look, messages and the deadline are heeded."""
+        while True:
+            answer = self._durable.step(
+                "validate", lambda: self._hands.validate(self._order, self._seq)
+            )
+            if "pending" not in answer:
+                return answer
+            try:
+                self._heed(0)
+            except BaseException:
+                self._hands.give_up(self._seq)
+                raise
+
     def _do(self, plan: Plan) -> None:
         phase = Phase.DEPLOYING
+        changed = False
         for position, step in enumerate(plan.steps):
             if position > 0:
                 self._heed(0)
+            if plan.on_close is not None and changes_something(step):
+                self._mind_the_window(plan.on_close, changed)
+                changed = True
             if isinstance(step, Verify) and step.percent > 0:
                 phase = Phase.VERIFYING
             self._carry_out_step(position, step, phase)
+
+    def _mind_the_window(self, on_close: OnClose, changed: bool) -> None:
+        """Begin nothing outside the window, unless the plan says to finish what was begun."""
+        held = False
+        while (closed := self._closed()) is not None:
+            if not changed or on_close == "rollback":
+                raise WindowClosed(
+                    f"the window closed: {closed}",
+                    why=["the plan says to take back what is not finished then"] if changed else [],
+                    fix=["deploy again when it is open"],
+                )
+            if on_close == "finish":
+                return
+            if not held:
+                held = True
+                self._say("holding", closed)
+            self._heed(HOLD_LOOK_S)
+        if held:
+            self._say("resumed", "the window is open")
+
+    def _closed(self) -> str | None:
+        """Why the environment may not be changed now. Time that is held for it does not count."""
+        answer = self._durable.step("window", lambda: self._hands.window(self._order, self._seq))
+        now, closed = answer.get("now"), answer.get("closed")
+        if isinstance(now, int | float):
+            if self._closed_since is not None:
+                self._held += max(now - self._closed_since, 0.0)
+            self._closed_since = now if closed is not None else None
+        return None if closed is None else str(closed)
+
+    def _say(self, state: str, text: str) -> None:
+        self._record(state, lambda s: journal.say(s, self._seq, state, text))
 
     def _carry_out_step(self, position: int, step: Step, phase: Phase) -> None:
         """Begin, act, wait until it is done, end."""
@@ -262,7 +321,7 @@ class Run:
             self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by))
 
     def _watch_the_clock(self) -> None:
-        if self._durable.step("clock", self._hands.now) > self._order.deadline:
+        if self._durable.step("clock", self._hands.now) > self._order.deadline + self._held:
             limit = self._order.deadline - self._order.taken
             raise DeadlineExceeded(
                 f"not done within {limit:g}s",

@@ -7,14 +7,10 @@ import struct
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from orchestrate.core.identity import Principal, Role
-from orchestrate.core.untrusted import clean
+from orchestrate.engine.credentials import Credentials
 from orchestrate.tools.operation import Caller
 
-LONGEST_NAME = 60
 _CREDENTIALS = struct.Struct("3i")
-_OWNER = frozenset({Role.DEPLOYER, Role.ADMIN})
-_AGENT = frozenset({Role.DEPLOYER})
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -36,17 +32,14 @@ def user_name(uid: int) -> str:
         return f"uid {uid}"
 
 
-def person(uid: int) -> Caller:
+def person(credentials: Credentials, uid: int) -> Caller:
     """A person at the CLI."""
-    name = user_name(uid)
-    return Caller(Principal(name, name, "person", _OWNER), door="rest")
+    return Caller(credentials.person(uid, user_name(uid)), door="rest")
 
 
-def agent(name: str, uid: int) -> Caller:
+def agent(credentials: Credentials, name: str, uid: int) -> Caller:
     """An agent, on behalf of the person whose program it is. Its name is its own word."""
-    said = " ".join(clean(name).split())[:LONGEST_NAME]
-    principal = Principal(said or "agent", user_name(uid), "agent", _AGENT)
-    return Caller(principal, door="mcp")
+    return Caller(credentials.agent(name, uid, user_name(uid)), door="mcp")
 
 
 class PeerProtocol(HttpToolsProtocol):

@@ -1,9 +1,11 @@
-"""REST over the socket: one route per operation, made from TOOLS; errors as problem details."""
+"""REST, on the socket and over HTTP: one route per operation, made from TOOLS."""
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,11 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from orchestrate.core.errors import InvalidInput
+from orchestrate.core.identity import Principal
 from orchestrate.core.untrusted import clean
 from orchestrate.server.auth import person
-from orchestrate.server.calling import call, told
+from orchestrate.server.calling import THREADS, call, new_request_id
+from orchestrate.server.http import PRINCIPAL
+from orchestrate.server.problems import problem
 from orchestrate.tools import TOOLS
-from orchestrate.tools.operation import Context, Operation, Service
+from orchestrate.tools.operation import Caller, Context, Operation, Service
 
 LONGEST_BODY = 4 * 1024 * 1024
 
@@ -45,38 +50,29 @@ def _endpoint(
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         touch()
+        request_id = new_request_id()
         try:
-            context = Context(service, person(_uid(request)))
+            context = Context(service, await _caller(request, service, request_id))
             document = await call(tool, context, await _arguments(request, tool), people=True)
             return JSONResponse(document.as_json())
         except Exception as error:
-            return problem(error)
+            return problem(error, request_id=request_id)
         finally:
             touch()
 
     return endpoint
 
 
-def problem(error: Exception, status: int | None = None) -> Response:
-    """An error as orchestrate.error.v1 with the members of RFC 9457."""
-    known, request_id = told(error)
-    body: dict[str, object] = {
-        "schema": "orchestrate.error.v1",
-        "type": f"/docs/errors#{known.code}",
-        "title": known.code.replace("_", " "),
-        "status": status or known.status,
-        "detail": known.message,
-        "error": {**known.as_dict(), "request_id": request_id},
-    }
-    return JSONResponse(
-        body, status_code=status or known.status, media_type="application/problem+json"
-    )
-
-
-def _uid(request: Request) -> int:
+async def _caller(request: Request, service: Service, request_id: str) -> Caller:
+    """Who asks: as the HTTP door established it, else whose socket it is."""
+    principal = request.scope.get(PRINCIPAL)
+    if isinstance(principal, Principal):
+        return Caller(principal, door="http", request_id=request_id)
     client = request.scope.get("client")
     assert client is not None and client[0] == "uid", "this door is a unix socket"
-    return int(client[1])
+    uid = int(client[1])
+    found = await to_thread.run_sync(person, service.credentials, uid, limiter=THREADS)
+    return replace(found, request_id=request_id)
 
 
 async def _arguments(request: Request, tool: Operation[Any, Any]) -> dict[str, object]:

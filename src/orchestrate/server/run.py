@@ -3,21 +3,26 @@
 import asyncio
 import logging
 import signal
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from orchestrate import __version__
 from orchestrate.core.errors import OrchestrateError
+from orchestrate.engine.anchor import EVERY_S, Anchor
 from orchestrate.engine.changes import Changes
+from orchestrate.engine.credentials import Credentials
 from orchestrate.engine.leases import take_first_free
 from orchestrate.engine.worker import Worker
 from orchestrate.server.auth import PeerProtocol
+from orchestrate.server.http import CONNECTIONS, GuardedProtocol, HttpDoor, names_of
 from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
-from orchestrate.server.serve import Doors
+from orchestrate.server.serve import Doors, Options
 from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store, database_url
 from orchestrate.tools.operation import Service
@@ -36,7 +41,7 @@ class Activity:
         self.last = time.monotonic()
 
 
-def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
+def run(home: Path, doors: Doors, options: Options) -> None:
     """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
     store = Store(database_url(home))
     store.migrate()
@@ -45,11 +50,18 @@ def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
     if lease is None:
         raise OrchestrateError("another service works on this store", why=[str(home)])
     worker = Worker(store, home, lease, changes)
+    anchor = Anchor(home, store)
     try:
-        worker.launch()
-        asyncio.run(_serve(home, doors, idle_exit_s, store, worker, changes))
+        alarm = anchor.open()
+        if alarm:
+            # What runs according to a trail that was cut or replaced may never have been asked for.
+            log.critical("the audit trail is not as its heads say: %s", "; ".join(alarm))
+        else:
+            worker.launch()
+        asyncio.run(_serve(home, doors, options, store, worker, changes, anchor, tuple(alarm)))
     finally:
         worker.close()
+        anchor.close()
         lease.drop()
         store.close()
 
@@ -57,10 +69,12 @@ def run(home: Path, doors: Doors, idle_exit_s: float | None) -> None:
 async def _serve(
     home: Path,
     doors: Doors,
-    idle_exit_s: float | None,
+    options: Options,
     store: Store,
     worker: Worker,
     changes: Changes,
+    anchor: Anchor,
+    alarm: tuple[str, ...],
 ) -> None:
     loop = asyncio.get_running_loop()
     changes.bind(loop)
@@ -77,30 +91,42 @@ async def _serve(
         changes=changes,
         version=__version__,
         started_at=datetime.now(UTC),
-        idle_exit_s=idle_exit_s,
+        anchor=anchor,
+        credentials=Credentials(home, store),
+        idle_exit_s=options.idle_exit_s,
+        read_only=options.read_only,
+        alarm=alarm,
         stop=end,
     )
     worker.lost = service.stop
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     mcp = McpDoor(service, activity)
-    api = uvicorn.Server(_config(service, activity))
+    app = rest_app(service, activity.touch)
+    servers = [(uvicorn.Server(_config(app)), doors.api)]
+    if doors.http is not None:
+        servers.append(
+            (uvicorn.Server(_http_config(app, service, doors.http, options)), doors.http)
+        )
     listener = await asyncio.start_unix_server(mcp.serve, sock=doors.mcp, limit=8 * 1024 * 1024)
-    serving = asyncio.create_task(_quietly(api, doors))
+    serving = [asyncio.create_task(_quietly(server, door)) for server, door in servers]
     idle = asyncio.create_task(_watch_idle(service, activity, stop))
+    anchoring = asyncio.create_task(_keep_anchored(anchor))
     log.info("serving at %s", home)
     await stop.wait()
     log.info("stopping")
     idle.cancel()
+    anchoring.cancel()
     listener.close()
     mcp.close()
-    api.should_exit = True
-    await serving
+    for server, _ in servers:
+        server.should_exit = True
+    await asyncio.gather(*serving)
 
 
-def _config(service: Service, activity: Activity) -> uvicorn.Config:
+def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
-        rest_app(service, activity.touch),
+        app,
         http=PeerProtocol,
         lifespan="off",
         log_config=None,
@@ -112,9 +138,39 @@ def _config(service: Service, activity: Activity) -> uvicorn.Config:
     )
 
 
-async def _quietly(api: uvicorn.Server, doors: Doors) -> None:
-    """Serve the API. Signals are ours: uvicorn's own handlers would end it behind our back."""
-    await api._serve(sockets=[doors.api])
+def _http_config(
+    app: Starlette, service: Service, door: socket.socket, options: Options
+) -> uvicorn.Config:
+    host, port = door.getsockname()[:2]
+    names = names_of(host, port, options.names, options.tls_cert is not None)
+    return uvicorn.Config(
+        HttpDoor(app, names, service.credentials),
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # What a proxy says of a client is not believed: anybody can say it.
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+    )
+
+
+async def _quietly(server: uvicorn.Server, door: socket.socket) -> None:
+    """Serve one door. Signals are ours: uvicorn's own handlers would end it behind our back."""
+    await server._serve(sockets=[door])
+
+
+async def _keep_anchored(anchor: Anchor) -> None:
+    """Write the head of what was recorded last, should nothing have followed it."""
+    while True:
+        await asyncio.sleep(EVERY_S)
+        await asyncio.to_thread(anchor.flush)
 
 
 async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ at once and waits in the socket's queue rather than in a retry loop.
 """
 
 import fcntl
+import ipaddress
 import json
 import logging
 import logging.handlers
@@ -33,10 +34,27 @@ class Doors:
 
     api: socket.socket
     mcp: socket.socket
+    http: socket.socket | None = None
 
 
-def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) -> None:
-    """Run the service until it is stopped, or until it was idle for `idle_exit_s` seconds.
+@dataclass(frozen=True)
+class Options:
+    """How the service is to serve."""
+
+    idle_exit_s: float | None = None
+    """End after so long without work; None: never."""
+    read_only: bool = False
+    """Change nothing on anybody's behalf; what runs already goes on."""
+    http: str | None = None
+    """`127.0.0.1:8700`: where to serve REST with tokens besides."""
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    names: tuple[str, ...] = ()
+    """Hosts that requests to `http` may name, besides its own address."""
+
+
+def serve(home: str, options: Options = Options(), replace: bool = False) -> None:
+    """Run the service until it is stopped, or was idle for as long as the options say.
 
     Returns at once when a service lives already, unless `replace` asks to end that one first.
     """
@@ -46,13 +64,13 @@ def serve(home: str, idle_exit_s: float | None = None, replace: bool = False) ->
         if not alone:
             return
         ballast.keep(place)
-        doors = _open_doors(place)
+        doors = _open_doors(place, options)
         _write_card(place)
         _log_to(place)
         try:
             from orchestrate.server.run import run
 
-            run(place, doors, idle_exit_s)
+            run(place, doors, options)
         finally:
             _close_doors(place, doors)
 
@@ -109,9 +127,80 @@ def start_ticks(pid: int) -> int | None:
     return int(text.rsplit(")", 1)[1].split()[19])
 
 
-def _open_doors(home: Path) -> Doors:
+def _open_doors(home: Path, options: Options) -> Doors:
     """Bind both sockets, 0600, and listen: from here on clients can connect."""
-    return Doors(_listen(home / "run" / "api.sock"), _listen(home / "run" / "mcp.sock"))
+    http = _listen_http(options) if options.http is not None else None
+    return Doors(_listen(home / "run" / "api.sock"), _listen(home / "run" / "mcp.sock"), http)
+
+
+def _listen_http(options: Options) -> socket.socket:
+    """Bind the address of --http. Raises UsageProblem for one that would be open to others
+    without TLS."""
+    host, port = _address(options.http or "")
+    if not host.is_loopback:
+        _refuse_open(host, options)
+    _check_tls(options)
+    family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((str(host), port))
+    except OSError as error:
+        door.close()
+        raise UsageProblem(
+            f"cannot listen on {options.http}", why=[str(error.strerror)], fix=["choose another"]
+        ) from error
+    door.listen(256)
+    return door
+
+
+def _address(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        found = ipaddress.ip_address(host.strip("[]"))
+        if not (port.isascii() and port.isdecimal() and int(port) < 65536):
+            raise ValueError
+    except ValueError:
+        raise UsageProblem(
+            f"--http {text[:60]!r} is not an address and a port",
+            why=["a name may mean other addresses tomorrow, so an address is needed"],
+            fix=["write one such as 127.0.0.1:8700"],
+        ) from None
+    return found, int(port)
+
+
+def _check_tls(options: Options) -> None:
+    if options.tls_cert is None and options.tls_key is None:
+        return
+    import ssl
+
+    try:
+        if options.tls_cert is None or options.tls_key is None:
+            raise ValueError("--tls-cert and --tls-key belong together")
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ValueError) as error:
+        raise UsageProblem(
+            "the certificate or its key cannot be used",
+            why=[str(error)],
+            fix=["give --tls-cert a chain in PEM and --tls-key its private key, without password"],
+        ) from error
+
+
+def _refuse_open(host: ipaddress.IPv4Address | ipaddress.IPv6Address, options: Options) -> None:
+    missing = []
+    if not (options.tls_cert and options.tls_key):
+        missing.append("--tls-cert and --tls-key: tokens would cross the network in the clear")
+    if host.is_unspecified and not options.names:
+        missing.append("--name: which host requests may name, since it listens on all addresses")
+    if missing:
+        raise UsageProblem(
+            f"--http {options.http} is open to other machines",
+            why=[f"there is no {each}" for each in missing],
+            fix=[
+                "for this machine alone: --http 127.0.0.1:8700",
+                "for others: --tls-cert FILE --tls-key FILE --name deploy.example.com",
+            ],
+        )
 
 
 def _listen(path: Path) -> socket.socket:
@@ -138,6 +227,8 @@ def _close_doors(home: Path, doors: Doors) -> None:
         (home / name).unlink(missing_ok=True)
     doors.api.close()
     doors.mcp.close()
+    if doors.http is not None:
+        doors.http.close()
 
 
 def _write_card(home: Path) -> None:

@@ -4,6 +4,7 @@ SQLite in WAL mode by default; any SQLAlchemy URL by ORCHESTRATE_DATABASE_URL. D
 tables in the same database, so that a row of ours and its checkpoint commit together.
 """
 
+import copy
 import os
 import sqlite3
 import time
@@ -18,6 +19,8 @@ from sqlmodel import Session as Session  # for tools and engine: they know the s
 
 from orchestrate.core.errors import DiskFull
 
+SCOPE = "scope"
+"""In a session's `info`: the environments that it shows; none means all."""
 HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
 
@@ -74,6 +77,14 @@ class Store:
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         # DBOS binds its sessions to the engine itself.
         self.unbound_sessions = sessionmaker(class_=Session, expire_on_commit=False)
+        self._scope: tuple[str, ...] = ()
+
+    def within(self, scope: tuple[str, ...]) -> "Store":
+        """The same records as somebody sees them who is limited to the environments in `scope`,
+        `app/name` or `name`: all others are not there."""
+        found = copy.copy(self)
+        found._scope = scope
+        return found
 
     def migrate(self) -> None:
         """Bring the schema to HEAD. Callers hold the service's lock, or the database's own."""
@@ -99,6 +110,7 @@ class Store:
         """
         try:
             with self.sessions.begin() as session:
+                session.info[SCOPE] = self._scope
                 yield session
         except sa.exc.OperationalError as error:
             raise _named(error) from error

@@ -8,23 +8,27 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
+from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Phase, StepState, move
 from orchestrate.core.errors import UnknownDeployment
 from orchestrate.core.steps import Step
+from orchestrate.store import audit, environments
 from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
+_FAILED = (Phase.FAILED.value, Phase.ROLLBACK_FAILED.value)
 LONGEST_NUMBER = 18
 """Digits; a database's integers have 63 bits."""
 
 
 def find(session: Session, name: str) -> DeploymentRow:
-    """The deployment `d142`. Raises UnknownDeployment."""
+    """The deployment `d142`. Raises UnknownDeployment, for one outside the session's scope too."""
     digits = name.removeprefix("d")
     known = digits.isdecimal() and len(digits) <= LONGEST_NUMBER
     row = session.get(DeploymentRow, int(digits)) if known else None
-    if row is None:
+    if row is None or not environments.visible_id(session, row.environment_id):
         raise UnknownDeployment(
             f"there is no deployment {name[:40]!r}",
             why=["a deployment is named d and a number, such as d142"],
@@ -56,7 +60,7 @@ def open_ones(session: Session, environment_id: int | None = None) -> Sequence[D
     statement = select(DeploymentRow).where(col(DeploymentRow.finished_at).is_(None))
     if environment_id is not None:
         statement = statement.where(col(DeploymentRow.environment_id) == environment_id)
-    return session.exec(statement.order_by(col(DeploymentRow.seq))).all()
+    return session.exec(_in_scope(session, statement).order_by(col(DeploymentRow.seq))).all()
 
 
 def newest(session: Session, environment_id: int) -> DeploymentRow | None:
@@ -80,7 +84,7 @@ def page(
     limit: int = 10,
 ) -> Sequence[DeploymentRow]:
     """Newest first, by key and not by offset: a deep page costs what the first one does."""
-    statement = select(DeploymentRow)
+    statement = _in_scope(session, select(DeploymentRow))
     if environment_id is not None:
         statement = statement.where(col(DeploymentRow.environment_id) == environment_id)
     if phase is not None:
@@ -119,6 +123,7 @@ def take(session: Session, row: DeploymentRow) -> None:
     row.deadline_at = row.taken_at + timedelta(seconds=row.timeout_s)
     session.add(row)
     session.flush()
+    record(session, row, "deployment.take", plan=row.plan_digest)
 
 
 def end_waiting(
@@ -144,6 +149,7 @@ def set_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
         row.paused = False
     session.add(row)
     session.flush()
+    record(session, row, "deployment.end" if phase.terminal else "deployment.phase")
 
 
 def steps(session: Session, seq: int) -> Sequence[StepRow]:
@@ -234,6 +240,47 @@ def events(session: Session, seq: int, after: int = 0, limit: int = 500) -> Sequ
         .limit(limit)
     )
     return session.exec(statement).all()
+
+
+def record(
+    session: Session,
+    row: DeploymentRow,
+    action: str,
+    *,
+    person: str | None = None,
+    request_id: str | None = None,
+    **more: JsonValue,
+) -> None:
+    """Tell the trail of a decision about a deployment, in the transaction that writes it."""
+    environment = environments.get(session, row.environment_id)
+    details: Data = {
+        "environment": f"{environment.app}/{environment.name}",
+        "kind": row.kind,
+        "phase": row.phase,
+        **({"result": row.result} if row.result else {}),
+        **({"reason": row.reason} if row.reason else {}),
+        **({"forced": True} if row.forced else {}),
+        **more,
+    }
+    event = AuditEvent(
+        action=action,
+        actor=row.actor,
+        on_behalf_of=row.on_behalf_of,
+        person=person or row.on_behalf_of or row.actor,
+        subject=f"d{row.seq}",
+        outcome="failed" if row.phase in _FAILED else "ok",
+        details=details,
+        request_id=request_id,
+    )
+    audit.append(session, event)
+
+
+def _in_scope(
+    session: Session, statement: SelectOfScalar[DeploymentRow]
+) -> SelectOfScalar[DeploymentRow]:
+    """The statement, for the environments that the session shows."""
+    ids = environments.visible_ids(session)
+    return statement if ids is None else statement.where(col(DeploymentRow.environment_id).in_(ids))
 
 
 def _step(seq: int, position: int, key: str, step: Step, undoing: bool = False) -> StepRow:

@@ -6,8 +6,10 @@ from sqlmodel import Session, col, select
 
 from orchestrate.core.environment import Environment, HealthGate, Strategy
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
+from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
-from orchestrate.store.database import begin_writing
+from orchestrate.store import evidence
+from orchestrate.store.database import SCOPE, begin_writing
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, PlanRow, now
 
 _FIELDS = (
@@ -25,19 +27,38 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("verify", "migrations")
+RULES: tuple[str, ...] = ("checks", "calendar", "verify", "migrations")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 
 
 def every(session: Session) -> Sequence[EnvironmentRow]:
-    """Environments that are not archived, by app and then in the order they were made."""
+    """Environments that are not archived and within the session's scope, by app and then in the
+    order they were made."""
     statement = (
         select(EnvironmentRow)
         .where(col(EnvironmentRow.archived_at).is_(None))
         .order_by(col(EnvironmentRow.app), col(EnvironmentRow.id))
     )
-    return session.exec(statement).all()
+    return [row for row in session.exec(statement).all() if visible(session, row)]
+
+
+def visible(session: Session, row: EnvironmentRow) -> bool:
+    """Whether the environment is within the session's scope (`Store.within`)."""
+    return reaches(session.info.get(SCOPE, ()), row.app, row.name)
+
+
+def visible_id(session: Session, identity: int) -> bool:
+    """The same by its id, for what belongs to an environment."""
+    return not session.info.get(SCOPE) or visible(session, get(session, identity))
+
+
+def visible_ids(session: Session) -> list[int] | None:
+    """Ids of the environments within the session's scope, archived ones too; None for all."""
+    if not session.info.get(SCOPE):
+        return None
+    rows = session.exec(select(EnvironmentRow)).all()
+    return [row.id or 0 for row in rows if visible(session, row)]
 
 
 def find(session: Session, name: str) -> EnvironmentRow:
@@ -102,7 +123,10 @@ def existing(session: Session, environment: Environment) -> EnvironmentRow | Non
 
 
 def put(session: Session, environment: Environment) -> EnvironmentRow:
-    """Create the environment, or change it to what is given."""
+    """Create the environment, or change it to what is given. Raises UnknownEnvironment for one
+    outside the session's scope."""
+    if not reaches(session.info.get(SCOPE, ()), environment.app, environment.name):
+        raise _unknown(environment.name, every(session))
     data = environment.model_dump(mode="json")
     row = existing(session, environment)
     if row is None:
@@ -130,6 +154,7 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None:
+        evidence.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()

@@ -10,6 +10,7 @@ from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import UnknownPlan
 from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
+from orchestrate.store import environments
 from orchestrate.store.tables import EnvironmentRow, PlanRow, now
 
 GOOD_FOR_S = 3600.0
@@ -59,6 +60,9 @@ def find(session: Session, name: str) -> PlanRow:
     if re.fullmatch(r"[0-9a-f]{8,64}", digits):
         low, high = PREFIX + digits, PREFIX + digits + "g"
         statement = select(PlanRow).where(col(PlanRow.digest) >= low, col(PlanRow.digest) < high)
+        ids = environments.visible_ids(session)
+        if ids is not None:
+            statement = statement.where(col(PlanRow.environment_id).in_(ids))
         rows = session.exec(statement.limit(2)).all()
         if len(rows) == 1:
             return rows[0]

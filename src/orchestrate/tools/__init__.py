@@ -6,26 +6,30 @@ documents. What does not: protocols (server), carrying out (engine), printing (c
 
 from typing import Any
 
+from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
     deployments,
     documents,
+    environment_documents,
     environments,
     logs,
     migrations,
     overview,
     plans,
     service,
+    service_documents,
     starting,
+    trust,
+    validating,
+    validation_documents,
 )
-from orchestrate.tools.operation import Hints, Operation
+from orchestrate.tools.operation import READ, SET, Hints, Operation
 
-READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
 """Reads, and asks the platform."""
 PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
-SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
 ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 # Operations differ in their types, each line of its own is checked.
@@ -39,6 +43,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/overview"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_environment",
@@ -49,16 +54,18 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="validate",
         title="Check before a deployment",
-        run=plans.validate,
-        arguments=plans.Validate,
-        document=documents.ValidationDocument,
+        run=validating.validate,
+        arguments=validating.Validate,
+        document=validation_documents.ValidationDocument,
         rest=("POST", "/api/validate"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="plan_deployment",
@@ -69,6 +76,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/plans"),
         toolset="deploy",
         hints=PREPARE,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="show_plan",
@@ -79,6 +87,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/plans/{plan}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -90,7 +99,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.StartConfirmed,
+        records=True,
     ),
     Operation(
         name="wait_deployment",
@@ -101,6 +112,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/wait"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_deployment",
@@ -111,6 +123,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="follow_deployment",
@@ -121,6 +134,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments/{deployment}/follow"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -132,6 +146,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/deployments"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_analysis",
@@ -142,6 +157,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/analysis"),
         toolset="read",
         hints=READ,
+        role=Role.VIEWER,
     ),
     Operation(
         name="get_logs",
@@ -152,6 +168,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/logs"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
     ),
     Operation(
         name="control_deployment",
@@ -162,6 +179,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/deployments/{deployment}/{action}"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
     ),
     Operation(
         name="rollback",
@@ -172,7 +190,9 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/rollback"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         people=starting.RollbackConfirmed,
+        records=True,
     ),
     Operation(
         name="get_migrations",
@@ -183,6 +203,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("GET", "/api/environments/{environment}/migrations"),
         toolset="read",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -194,6 +215,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/environments/{environment}/contract"),
         toolset="deploy",
         hints=ACT,
+        role=Role.DEPLOYER,
         mcp=False,
     ),
     Operation(
@@ -201,32 +223,38 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         title="Set environments",
         run=environments.set_environments,
         arguments=environments.SetEnvironments,
-        document=documents.EnvironmentChanges,
+        document=environment_documents.EnvironmentChanges,
         rest=("POST", "/api/environments"),
         toolset="setup",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="delete_environment",
         title="Delete an environment",
         run=environments.delete_environment,
         arguments=environments.DeleteEnvironment,
-        document=documents.DeletedEnvironment,
+        document=environment_documents.DeletedEnvironment,
         rest=("DELETE", "/api/environments/{environment}"),
         toolset="setup",
         hints=ACT,
+        role=Role.ADMIN,
         mcp=False,
+        records=True,
     ),
+    *trust.OPERATIONS,
     Operation(
         name="get_service",
         title="Show the service",
         run=service.get_service,
         arguments=service.Nothing,
-        document=documents.ServiceDocument,
+        document=service_documents.ServiceDocument,
         rest=("GET", "/api/service"),
         toolset="service",
         hints=READ,
+        role=Role.VIEWER,
         mcp=False,
     ),
     Operation(
@@ -234,11 +262,14 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         title="Stop the service",
         run=service.stop_service,
         arguments=service.Nothing,
-        document=documents.ServiceDocument,
+        document=service_documents.ServiceDocument,
         rest=("POST", "/api/service/stop"),
         toolset="service",
         hints=SET,
+        role=Role.ADMIN,
         mcp=False,
+        always=True,
+        whole=True,
     ),
     Operation(
         name="retire_service",
@@ -249,17 +280,20 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         rest=("POST", "/api/service/retire"),
         toolset="service",
         hints=SET,
+        role=Role.DEPLOYER,
         mcp=False,
+        always=True,
     ),
     Operation(
         name="doctor",
         title="Check the surroundings",
         run=service.doctor,
         arguments=service.Nothing,
-        document=documents.DoctorDocument,
+        document=service_documents.DoctorDocument,
         rest=("GET", "/api/doctor"),
         toolset="service",
         hints=LOOK,
+        role=Role.VIEWER,
         mcp=False,
     ),
 )

@@ -12,10 +12,10 @@ from orchestrate.core.names import check_name
 from orchestrate.core.protocols import Dismantling, Write
 from orchestrate.engine.asking import describe
 from orchestrate.engine.site import provider_of, site_of
-from orchestrate.store import deployments, environments
+from orchestrate.store import audit, deployments, environments
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, now
-from orchestrate.tools.documents import (
+from orchestrate.tools.environment_documents import (
     DeletedEnvironment,
     EnvironmentChange,
     EnvironmentChanges,
@@ -52,8 +52,9 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
             if row is not None:
                 _refuse_while_busy(session, item, row)
         if not given.dry_run:
-            for environment in given.environments:
+            for item, environment in zip(items, given.environments, strict=True):
                 environments.put(session, environment)
+                _record(session, context, item)
     return EnvironmentChanges(applied=not given.dry_run, items=items)
 
 
@@ -77,10 +78,40 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
                 fix=[f'orchestrate env delete {row.name} --confirm {row.name} --reason "..."'],
             )
         _close(context, session, row)
+        subject = f"{row.app}/{row.name}"
+        audit.append(session, context.caller.event("environment.close", subject))
     _stop_all(context, row)
     with store.session() as session:
         archived = environments.remove(session, environments.get(session, row.id or 0))
+        event = context.caller.event(
+            "environment.delete", f"{row.app}/{row.name}", archived=archived, reason=given.reason
+        )
+        audit.append(session, event)
     return DeletedEnvironment(app=row.app, name=row.name, archived=archived)
+
+
+def _record(session: Session, context: Context, item: EnvironmentChange) -> None:
+    """Tell the trail what was changed. Of a variable only its name: its value is not for all who
+    may read the trail."""
+    if item.action == "unchanged":
+        return
+    changes: list[JsonValue] = [
+        {"field": change.field, "names": _changed_names(change)}
+        if change.field == "variables"
+        else {"field": change.field, "before": change.before, "after": change.after}
+        for change in item.changes
+    ]
+    event = context.caller.event(
+        f"environment.{item.action}", f"{item.app}/{item.name}", changes=changes
+    )
+    audit.append(session, event)
+
+
+def _changed_names(change: FieldChange) -> list[JsonValue]:
+    before = change.before if isinstance(change.before, dict) else {}
+    after = change.after if isinstance(change.after, dict) else {}
+    names = sorted(before.keys() | after.keys())
+    return [name for name in names if before.get(name) != after.get(name)]
 
 
 def _close(context: Context, session: Session, row: EnvironmentRow) -> None:

@@ -11,6 +11,7 @@ from orchestrate.core.errors import InvalidInput, OrchestrateError
 from orchestrate.core.names import did_you_mean
 from orchestrate.core.protocols import LiveState, RequestCounts
 from orchestrate.core.revision import Revision
+from orchestrate.core.windows import brief, describe, standing, zone_name
 from orchestrate.engine.site import Site, site_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
@@ -28,6 +29,7 @@ from orchestrate.tools.documents import (
     RollbackTarget,
     Running,
     Traffic,
+    WindowDocument,
 )
 from orchestrate.tools.operation import Arguments, Context
 from orchestrate.tools.plans import target_document
@@ -111,11 +113,29 @@ def environment_document(
         drift=_drift(settings, live_row, observed),
         quarantined=sorted({r.version for r in revisions.quarantined(session, row)}),
         requires_approval=row.requires_approval,
+        window=_window(settings),
         guarded=settings.guarded,
         allowed_actions=_allowed(settings, running, target),
         settings=settings if with_settings else None,
         summary=_summary(row, live, health, health_text, running),
         next=_next(row, live, running, target),
+    )
+
+
+def _window(settings: Environment) -> WindowDocument | None:
+    """Whether deployments may begin now, and when that changes."""
+    calendar, at = settings.calendar, now()
+    text = brief(calendar, at)
+    if text is None:
+        return None
+    standing_now = standing(calendar, at)
+    return WindowDocument(
+        open=standing_now.open,
+        changes_at=standing_now.until,
+        zone=zone_name(calendar, standing_now),
+        text=text,
+        rules=describe(calendar),
+        on_close=calendar.on_close,
     )
 
 

@@ -1,4 +1,4 @@
-"""validate and plan_deployment: what would happen, and whether it may. Nothing is changed."""
+"""plan_deployment: what would happen. Nothing is changed."""
 
 from typing import Literal
 
@@ -6,42 +6,29 @@ from pydantic import Field, JsonValue
 
 from orchestrate.core import words
 from orchestrate.core.canonical import short
-from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
-from orchestrate.core.errors import InvalidInput, OrchestrateError
-from orchestrate.core.names import check_version
+from orchestrate.core.errors import InvalidInput
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
-from orchestrate.core.steps import Analyse, Bake, Step
-from orchestrate.engine.asking import describe
-from orchestrate.engine.checks import run
-from orchestrate.engine.checks.subject import Subject
+from orchestrate.core.steps import takes
+from orchestrate.core.windows import brief, refusal
 from orchestrate.engine.expecting import expected
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback, remains_of
 from orchestrate.engine.site import site_of
-from orchestrate.store import deployments, environments, plans, revisions
+from orchestrate.store import environments, plans, revisions
 from orchestrate.store.database import Session
-from orchestrate.store.tables import EnvironmentRow, PlanRow, RevisionRow
+from orchestrate.store.tables import EnvironmentRow, PlanRow, RevisionRow, now
 from orchestrate.tools.analysis import expected_document
 from orchestrate.tools.documents import (
-    CheckDocument,
     PlanChange,
     PlanDocument,
     PlanStep,
     RollbackTarget,
     Sign,
-    ValidationDocument,
 )
 from orchestrate.tools.operation import Arguments, Context
-
-
-class Validate(Arguments):
-    environment: str = Field(description="Environment name, or app/name")
-    version: str | None = Field(
-        default=None, description="Version to be deployed; without it the environment alone"
-    )
 
 
 class PlanDeployment(Arguments):
@@ -58,49 +45,6 @@ class PlanDeployment(Arguments):
 
 class ShowPlan(Arguments):
     plan: str = Field(description="Plan digest, or its first 8 characters or more")
-
-
-def validate(context: Context, given: Validate) -> ValidationDocument:
-    """Ask every check whether a deployment could start now: artifact, provider, conflicts, disk,
-    way back. Each answers with evidence and a remedy. Changes nothing.
-    """
-    if given.version is not None:
-        check_version(given.version)
-    service = context.service
-    with service.store.session() as session:
-        row = environments.find(session, given.environment)
-        busy = deployments.running(session, row.id or 0)
-        holder = describe(session, busy) if busy else None
-        try:
-            subject = Subject(
-                site=site_of(row, service.place),
-                home=service.home,
-                version=given.version,
-                busy=holder,
-                target=_target_of_change(session, context, row),
-            )
-        except OrchestrateError as error:
-            fix = next(iter(error.fix), None)
-            results = [CheckResult("provider", "fail", error.message, fix)]
-        else:
-            results = run(subject)
-    bad = [r for r in results if r.blocks]
-    about = f"{given.version} in {row.name}" if given.version else row.name
-    word = "ready" if not bad else f"not ready: {bad[0].name}: {bad[0].text}"
-    return ValidationDocument(
-        app=row.app,
-        environment=row.name,
-        version=given.version,
-        ready=not bad,
-        checks=[
-            CheckDocument(
-                name=r.name, result=r.result, text=r.text, fix=r.fix, duration_s=r.duration_s
-            )
-            for r in results
-        ],
-        summary=f"{about}: {word}",
-        next=["plan_deployment"] if not bad else [r.fix for r in bad if r.fix],
-    )
 
 
 def plan_deployment(context: Context, given: PlanDeployment) -> PlanDocument:
@@ -170,12 +114,23 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         needs_confirmation=draft.site.environment.guarded
         or bool(draft.restorable and draft.restorable.lost),
         needs_approval=row.requires_approval,
-        at_least_s=sum(_takes(step) for step in plan.steps),
+        window=_window(draft),
+        on_close=plan.on_close,
+        at_least_s=sum(takes(step) for step in plan.steps),
         analysis=expected_document(found) if (found := expected(session, draft)) else None,
         expires_at=kept.expires_at,
         summary=summary,
         next=[] if not plan.steps else [f"start_deployment(plan={short(plan.digest)!r})"],
     )
+
+
+def _window(draft: Draft) -> str | None:
+    """Whether it may begin now; a rollback is never kept out."""
+    if draft.plan.on_close is None:
+        return None
+    calendar = draft.site.environment.calendar
+    needs_s = sum(takes(step) for step in draft.plan.steps)
+    return refusal(calendar, now(), needs_s) or brief(calendar, now())
 
 
 def compare(before: Revision | None, after: Revision) -> list[PlanChange]:
@@ -223,16 +178,6 @@ def _shown(value: JsonValue) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _takes(step: Step) -> float:
-    match step:
-        case Analyse():
-            return step.policy.window_s
-        case Bake():
-            return step.for_s
-        case _:
-            return 0.0
-
-
 def _way_back(session: Session, context: Context, draft: Draft) -> RollbackTarget | None:
     """After the change the live revision is what a rollback returns to."""
     if draft.live is None or draft.live.digest == draft.target.digest:
@@ -250,13 +195,6 @@ def target_document(context: Context, row: EnvironmentRow, revision: RevisionRow
         running=found.running,
         lost=list(found.lost),
     )
-
-
-def _target_of_change(
-    session: Session, context: Context, row: EnvironmentRow
-) -> tuple[str, Restorable] | None:
-    live = revisions.live(session, row)
-    return (live.version, _restorable(context, row, live)) if live else None
 
 
 def _restorable(context: Context, row: EnvironmentRow, revision: RevisionRow) -> Restorable:

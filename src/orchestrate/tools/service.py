@@ -11,13 +11,10 @@ from orchestrate.engine.checks.disk import watermark
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments
 from orchestrate.store.tables import EnvironmentRow
-from orchestrate.tools.documents import (
-    CheckDocument,
-    DoctorDocument,
-    Document,
-    ServiceDocument,
-)
+from orchestrate.tools.documents import Document
 from orchestrate.tools.operation import Arguments, Context
+from orchestrate.tools.service_documents import DoctorDocument, ServiceDocument
+from orchestrate.tools.validating import check_document
 
 
 class Nothing(Arguments):
@@ -80,12 +77,7 @@ def doctor(context: Context, given: Nothing) -> DoctorDocument:
                 results.append(result)
     return DoctorDocument(
         ok=not any(r.blocks for r in results),
-        checks=[
-            CheckDocument(
-                name=r.name, result=r.result, text=r.text, fix=r.fix, duration_s=r.duration_s
-            )
-            for r in results
-        ],
+        checks=[check_document(r) for r in results],
     )
 
 

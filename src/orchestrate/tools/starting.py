@@ -262,4 +262,11 @@ def _take(context: Context, draft: Draft, request: Request) -> tuple[int, bool]:
 
 def _request(context: Context, reason: str | None) -> Request:
     caller = context.caller
-    return Request(actor=caller.actor, on_behalf_of=caller.on_behalf_of, reason=reason)
+    return Request(
+        actor=caller.actor,
+        on_behalf_of=caller.on_behalf_of,
+        reason=reason,
+        person=caller.principal.person,
+        credential=caller.principal.credential,
+        request_id=caller.request_id,
+    )

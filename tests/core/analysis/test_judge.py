@@ -75,7 +75,7 @@ def test_a_broken_release_is_refused_at_once() -> None:
 
 @pytest.mark.trap(52)
 def test_a_few_failures_over_the_limit_are_doubtful_and_not_refused() -> None:
-    found = verdict(WINDOW, [(5.0, (9, 0, 0), (90, 9, 0))] * 9 + [(5.0, (9, 5, 0), (90, 9, 0))])
+    found = verdict(WINDOW, [(5.0, (9, 0, 0), (90, 3, 0))] * 9 + [(5.0, (9, 5, 0), (90, 3, 0))])
     assert (found.outcome, found.state) == ("hold", "suspicious")
 
 

@@ -9,8 +9,10 @@ import pytest
 from orchestrate.core.config import (
     PROVIDERS,
     Config,
+    checks,
     environments,
     gates,
+    metrics,
     migrations,
     parse,
     verification,
@@ -59,6 +61,7 @@ def read(text: str) -> Config:
         root="/srv/shop",
         default_app="repository",
         variables={"HOST": "shop.example.com", "STAGING_PAYMENT_KEY": "pk_1"},
+        read_file=lambda name: "-----BEGIN PUBLIC KEY-----\n",
     )
 
 
@@ -70,7 +73,13 @@ def test_the_example_is_taken() -> None:
 
 
 def test_the_example_shows_every_key() -> None:
-    keys = (*environments.KEYS, *gates.STRATEGY_KEYS, *gates.ANALYSE_KEYS, *gates.HEALTH_KEYS)
+    keys = (
+        *environments.KEYS,
+        *gates.STRATEGY_KEYS,
+        *gates.ANALYSE_KEYS,
+        *gates.HEALTH_KEYS,
+        *("source", "queries", "total", "bad"),
+    )
     keys += (*verification.VERIFY_KEYS, "command", "applied", "directory")
     assert [key for key in keys if f" {key}:" not in example()] == []
 
@@ -81,10 +90,12 @@ def test_the_example_shows_every_key() -> None:
         ("## Top level", ("app", "environments")),
         ("## Environment", environments.KEYS),
         ("### strategy", gates.STRATEGY_KEYS),
+        ("### metrics", metrics.METRICS_KEYS),
         ("### health", gates.HEALTH_KEYS),
         ("### verify", verification.VERIFY_KEYS),
         ("### migrations", migrations.MIGRATION_KEYS),
         ("### Providers", PROVIDERS),
+        ("### checks", checks.CHECK_KEYS),
     ],
 )
 def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...]) -> None:
@@ -107,6 +118,21 @@ def test_every_key_of_a_list_in_verify_is_in_its_table() -> None:
     assert [key for key in wanted if key not in named] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("tests", checks.TEST_KEYS),
+        ("security", checks.SECURITY_KEYS),
+        ("signature", checks.SIGNATURE_KEYS),
+        ("source", checks.SOURCE_KEYS),
+        ("github", checks.GITHUB_KEYS),
+    ],
+)
+def test_the_table_of_checks_names_every_key_below(name: str, keys: tuple[str, ...]) -> None:
+    named = [key for row in table("### checks") for key in row.keys]
+    assert sorted(key.split(".")[1] for key in named if key.startswith(f"{name}.")) == sorted(keys)
+
+
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
     request, endpoint = SmokeRequest(name="-", path="/"), Endpoint(path="/")
@@ -118,6 +144,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "requires_approval": str(plain.requires_approval).lower(),
             "timeout": plain.timeout_s,
             "when_busy": plain.when_busy,
+            "on_close": plain.calendar.on_close,
         },
         "### strategy": {
             "steps": list(strategy.steps),

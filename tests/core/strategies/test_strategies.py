@@ -85,7 +85,9 @@ class World:
             target=self.target,
             live=self.live,
             observed=self.platform().observe(),
-            capabilities=Capabilities(frozenset(StrategyName), native_rolling=self.native),
+            capabilities=Capabilities(
+                frozenset(StrategyName), native_rolling=self.native, counts_requests=True
+            ),
             replicas=self.new_replicas,
             live_replicas=self.old_replicas,
         )

@@ -189,4 +189,4 @@ def drain(shop: Local, revision: Revision, beyond: int) -> None:
 
 
 def exit_codes(shop: Local, revision: Revision) -> list[JsonValue]:
-    return [e["exit_code"] for e in shop.effects(revision) if e["what"] == "exited"]
+    return [e["exit_code"] for e in shop.journal(revision) if e["what"] == "exited"]

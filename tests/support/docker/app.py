@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-from pydantic import JsonValue
+from typing import ClassVar
 
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.revision import Revision
 from orchestrate.providers.docker import DockerProvider
+from tests.support.between import Between
 from tests.support.docker.engine import Engine, engine
 from tests.support.local import APP, Local
+from tests.support.platform import Ability, Failing, How
 from tests.support.secrets import NoSecrets
 
 RECIPE = ('CMD ["python3", "-I", "-S", "app.py"]',)
@@ -43,10 +46,18 @@ class Docker(Local):
 
     repository: str = field(default_factory=lambda: f"orchestrate-tests-{secrets.token_hex(4)}")
     since: float = field(default_factory=time.time)
+    between: Between | None = None
+
+    cannot: ClassVar[Mapping[Ability, str]] = {}
 
     @property
     def engine(self) -> Engine:
         return engine()
+
+    @property
+    def host(self) -> str:
+        """Where its provider finds the engine: through the wire that breaks, once one is there."""
+        return f"unix://{self.between.address}" if self.between else self.engine.host
 
     @property
     def environment(self) -> Environment:
@@ -60,7 +71,7 @@ class Docker(Local):
             health=self.health,
             config={
                 "root": str(self.root),
-                "host": self.engine.host,
+                "host": self.host,
                 "image": f"{self.repository}:{{version}}",
                 "port": 8080,
                 "replicas": 2,
@@ -81,11 +92,24 @@ class Docker(Local):
         self.engine.api.tag(name, self.repository, version)
         return self.pinned(version)
 
+    def copies(self, revision: Revision) -> list[str]:
+        return self.pids(revision)
+
+    @contextmanager
+    def failing(self, call: int, how: How) -> Iterator[Failing]:
+        """By a wire of its own to the engine, made for the first call that fails."""
+        if self.between is None:
+            socket = self.engine.host.removeprefix("unix://")
+            self.between = Between(socket, self.home / "wire.sock").__enter__()
+            self.provider = self.another()
+        with self.between.failing(call, how) as broken:
+            yield broken
+
     def pids(self, revision: Revision) -> list[str]:
         found = self.provider.containers.all()
         return [c.id[:12] for c in found if c.key == revision.key and c.state == "running"]
 
-    def effects(self, revision: Revision) -> list[dict[str, JsonValue]]:
+    def effects(self, revision: Revision) -> list[str]:
         """What the engine itself says was started and ended."""
         events = self.engine.api.events(
             since=int(self.since),
@@ -96,7 +120,7 @@ class Docker(Local):
         owner = self.provider.containers.owner
         words = {"start": "started", "die": "ended"}
         return [
-            {"what": words[event["Action"]]}
+            words[event["Action"]]
             for event in events
             if event["Actor"]["Attributes"]["orchestrate.owner"] == owner
         ]
@@ -104,4 +128,6 @@ class Docker(Local):
     def end(self) -> None:
         """Stop all there is, and remove it."""
         self.another().dismantle()
+        if self.between is not None:
+            self.between.__exit__()
         self.engine.remove_images(f"{self.repository}:")

@@ -64,6 +64,9 @@ environments:
 
 def init(session: Session, given: Given) -> int:
     """Show what would be written, ask, write. 1 when it was not wanted."""
+    name = given.text("admin")
+    if name is not None:
+        return _first_administrator(session, name)
     root = os.getcwd()
     wanted = {
         CONFIG: configuration(root),
@@ -83,6 +86,31 @@ def init(session: Session, given: Given) -> int:
         session.document(json.dumps({"schema": "orchestrate.init.v1", "written": missing}).encode())
     else:
         session.say(_closing(missing))
+    return 0
+
+
+def _first_administrator(session: Session, name: str) -> int:
+    """Make the person at this terminal the service's first administrator.
+
+    Only a person: a program that sits in a script, or behind an agent's pipe, is refused.
+    """
+    if not session.mode.prompts:
+        raise ConfirmationNeeded(
+            "the first administrator is made by a person at a terminal",
+            why=["nobody can be asked here; nothing was changed"],
+            fix=[f"at a terminal: orchestrate init --admin {name}"],
+        )
+    session.note(
+        [
+            "From then on roles count here, for programs of yours too: an agent deploys on your"
+            " behalf, and never approves. Others are added by: orchestrate auth add",
+        ]
+    )
+    if not session.confirm(f"make {name} the first administrator of the service here?"):
+        session.note(["nothing was changed"])
+        return 1
+    answer = session.client.post("/api/first-administrator", {"person": name})
+    session.answer(answer, [str(answer.document["summary"])])
     return 0
 
 

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 def serve(session: Session, given: Given) -> int:
     """Be the service until it is stopped, or has been idle for --idle-exit."""
+    from orchestrate.server.serve import Options
     from orchestrate.server.serve import serve as be_the_service
 
-    be_the_service(places.home(), given.seconds("idle_exit"), given.flag("replace"))
+    options = Options(
+        idle_exit_s=given.seconds("idle_exit"),
+        read_only=given.flag("read_only"),
+        http=given.text("http"),
+        tls_cert=given.text("tls_cert"),
+        tls_key=given.text("tls_key"),
+        names=given.many("name"),
+    )
+    be_the_service(places.home(), options, given.flag("replace"))
     return 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from orchestrate.cli.render.paint import Paint, cells, cut, pad, wrap
+from orchestrate.cli.render.paint import Paint, cells, clean, cut, pad, wrap
 from orchestrate.core import words
 from orchestrate.core.durations import spoken
 
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 def validation(doc: "Validation", paint: Paint) -> list[str]:
     """Each check with its evidence, and what to do about those that did not pass."""
-    head = [doc["environment"], doc["version"] or ""]
+    commit = (doc["commit"] or "").removeprefix("git:")[:7]
+    head = [
+        doc["environment"],
+        doc["version"] or "",
+        f"commit {commit}" if commit else "",
+        (doc["artifact"] or "")[:15],
+    ]
     lines = ["   ".join(part for part in head if part), ""]
     lines += checks(doc["checks"], paint)
     glyph = words.GOOD if doc["ready"] else words.BAD
@@ -42,12 +48,13 @@ def checks(found: "Sequence[Check]", paint: Paint) -> list[str]:
         name = pad(cut(check["name"], column), column)
         took = spoken(check["duration_s"]) if check["duration_s"] >= 0.1 else ""
         indent = paint.glyph_width + 1 + column + 3
-        first, *rest = wrap(check["text"], paint.width - indent - 8)
+        first, *rest = wrap(clean(check["text"]), paint.width - indent - 8)
         line = f"{mark} {name}   {pad(first, paint.width - indent - 7)}{took:>7}"
         lines.append(line.rstrip())
         lines += [" " * indent + part for part in rest]
-        if check["fix"]:
-            lines.append(f"    fix: {check['fix']}")
+        if check["fix"] and check["result"] in ("fail", "error"):
+            first, *rest = wrap(clean(check["fix"]), paint.width - 9)
+            lines += [f"    fix: {first}", *(f"         {part}" for part in rest)]
     return lines
 
 

@@ -22,6 +22,7 @@ def status(doc: "Environment", paint: Paint, now: datetime) -> list[str]:
         ("traffic", _traffic(doc)),
         ("now", _now(doc, paint, now)),
         *_waiting(doc, paint, now),
+        *_window(doc),
         ("undo to", _undo(doc["rollback_target"], doc["kept_until"], paint, now)),
         ("drift", "; ".join(map(clean, doc["drift"])) or "none: what runs is what was deployed"),
     ]
@@ -46,6 +47,7 @@ def pairs(doc: "Environment") -> list[str]:
         "health": doc["health"],
         "traffic": _weights(doc["weights_percent"]) or "none",
         "now": f"{running['id']} {running['phase']}" if running else "none",
+        "window": clean(window["text"]) if (window := doc["window"]) else "none",
         "queued": " ".join(q["id"] for q in doc["queued"]) or "none",
         "undo": target["version"] if target and target["restorable"] else "none",
         "drift": "; ".join(map(clean, doc["drift"])) or "none",
@@ -65,6 +67,8 @@ def settings(doc: "Environment", paint: Paint, now: datetime, *, values: bool) -
         ("config", _config(_mapping(given, "config"))),
         ("health", _gate(_mapping(given, "health"))),
         ("approval", "required" if doc["requires_approval"] else "not required"),
+        *_calendar(doc),
+        ("checks", _checks(_mapping(given, "checks"))),
         ("variables", clean(f"{len(variables)}: {names}".rstrip(": "))),
         ("secrets", clean(f"{len(known)}: {', '.join(map(str, known))}".rstrip(": "))),
         ("live", _live(doc, paint, now)),
@@ -84,6 +88,27 @@ def _live(doc: "Environment", paint: Paint, now: datetime) -> str:
     since = f"since {paint.ago(live['since'], now)}"
     by = f"({live['deployment_id']}, {words.actor(live['by'])})"
     return f"{live['version']}   {doc['health']}   {since} {by}"
+
+
+def _window(doc: "Environment") -> list[tuple[str, str]]:
+    window = doc["window"]
+    return [("window", clean(window["text"]))] if window else []
+
+
+def _calendar(doc: "Environment") -> list[tuple[str, str]]:
+    """The windows as set, with how it stands, and what happens when one closes."""
+    window = doc["window"]
+    if window is None:
+        return [("window", "always open")]
+    stands = window["text"].removesuffix(f" {window['zone']}")
+    return [("window", clean(f"{window['rules']}; {stands}; on close: {window['on_close']}"))]
+
+
+def _checks(given: Mapping[str, object]) -> str:
+    """What must be known before a deployment, beyond the usual."""
+    asked = ["artifact", *(n for n in ("signature", "tests", "security") if given.get(n))]
+    floor = given.get("floor")
+    return " ".join(asked) + (f", not below {floor}" if floor else "")
 
 
 def _health(doc: "Environment", paint: Paint) -> list[tuple[str, str]]:

@@ -12,6 +12,12 @@ from orchestrate.core.durations import spoken
 if TYPE_CHECKING:
     from orchestrate.cli.documents import Plan, PlanChange
 
+ON_CLOSE = {
+    "finish": "finish: what was begun goes on when the window closes",
+    "hold": "hold: it waits as it is until the window opens again",
+    "rollback": "rollback: what is not finished is taken back",
+}
+"""What happens to a deployment whose window closes."""
 SIGNS = {"+": "good", "-": "bad", "~": "wants", "=": "quiet"}
 
 
@@ -123,4 +129,8 @@ def _needs(doc: "Plan", paint: Paint, now: datetime) -> list[tuple[str, str]]:
         facts.append(("needs", "an approval"))
     elif doc["needs_confirmation"]:
         facts.append(("needs", "a person's yes: --yes, --plan, or the question at a terminal"))
+    if doc["window"]:
+        facts.append(("window", clean(doc["window"])))
+    if doc["on_close"]:
+        facts.append(("on close", ON_CLOSE.get(doc["on_close"], doc["on_close"])))
     return [*facts, ("next", deploy_command(doc))]

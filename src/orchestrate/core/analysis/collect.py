@@ -5,8 +5,13 @@ began again; a span in which nobody looked for long is no bucket, because nobody
 served in it.
 """
 
+from collections.abc import Mapping, Sequence
+
+from orchestrate.core.analysis import sourced
 from orchestrate.core.analysis.counts import Bucket, Counts, Sample
+from orchestrate.core.analysis.sourced import Due, Slots, Sourced
 from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.metrics import ERRORS
 from orchestrate.core.model import Model
 
 Triple = tuple[int, int, int]
@@ -55,6 +60,8 @@ class Evidence(Model):
     """The last look found no counters."""
     last: Seen | None = None
     part: Part = Part()
+    sourced: Sourced = Sourced()
+    """What a metric source counted."""
 
     def counted(self) -> tuple[Bucket, ...]:
         """The buckets."""
@@ -83,7 +90,12 @@ def next_step(evidence: Evidence) -> Evidence:
     starts = evidence.starts
     if evidence.buckets and evidence.starts[-1:] != (len(evidence.buckets),):
         starts = (*starts, len(evidence.buckets))
-    return Evidence(buckets=evidence.buckets, starts=starts, slow_over_s=evidence.slow_over_s)
+    return Evidence(
+        buckets=evidence.buckets,
+        starts=starts,
+        slow_over_s=evidence.slow_over_s,
+        sourced=sourced.next_step(evidence.sourced),
+    )
 
 
 def frozen(evidence: Evidence, slow_over_s: float) -> Evidence:
@@ -116,6 +128,31 @@ def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
     if evidence.watched_s >= policy.warm_up_s:
         update |= _into_bucket(evidence, span, new, old, length)
     return evidence.model_copy(update=update)
+
+
+def read(evidence: Evidence, what: Due, found: Mapping[str, tuple[Slots, Slots]]) -> Evidence:
+    """With what a metric source counted. Where it counts errors, its time is the analysis's: a
+    span without values stops the clock."""
+    update: dict[str, object] = {"sourced": sourced.read(evidence.sourced, what, found)}
+    if ERRORS in found:
+        new, old = found[ERRORS]
+        both = [(n, o) for n, o in zip(new, old, strict=True) if n is not None and o is not None]
+        update |= {
+            "blind": False,
+            "watched_s": evidence.watched_s + len(both) * what.slot_s,
+            "new": _sum(evidence.new, _triple([n for n, _ in both])),
+            "old": _sum(evidence.old, _triple([o for _, o in both])),
+        }
+    return evidence.model_copy(update=update)
+
+
+def unanswered(evidence: Evidence, why: str) -> Evidence:
+    """After a question to a metric source that was not answered."""
+    return evidence.model_copy(update={"sourced": sourced.without_answer(evidence.sourced, why)})
+
+
+def _triple(counts: Sequence[Counts]) -> Triple:
+    return (sum(each.total for each in counts), sum(each.failed for each in counts), 0)
 
 
 def _into_bucket(

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-Metric = Literal["errors", "latency"]
+Metric = str
+"""`errors` and `latency`, which the edge counts, or a name that an environment's metrics have."""
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,21 @@ FEWEST = 3
 
 @dataclass
 class Dispersion:
-    """Pearson's chi-squared per degree of freedom, buckets against one common odds ratio."""
+    """Pearson's chi-squared per degree of freedom: buckets against one common odds ratio, and the
+    first one's against its own mean; the greater of the two."""
 
     pairs: list[tuple[Counts, Counts]] = field(default_factory=list)
+    own: list[Counts] = field(default_factory=list)
     _for: float = 0.0
     _against: float = 0.0
 
     def add(self, one: Counts, other: Counts) -> None:
         """Take a bucket; one without errors, or with nothing else, says nothing."""
         bad, total = one.failed + other.failed, one.total + other.total
-        if not 0 < bad < total or not one.total or not other.total:
+        if not one.total or not other.total:
+            return
+        self.own.append(one)
+        if not 0 < bad < total:
             return
         self.pairs.append((one, other))
         self._for += one.failed * (other.total - other.failed) / total
@@ -34,7 +39,19 @@ class Dispersion:
             return None
         # Mantel and Haenszel's common odds ratio: a release that is worse is not a burst.
         odds = (self._for + 0.5) / (self._against + 0.5)
-        return _chi_squared(self.pairs, odds) / (len(self.pairs) - 1)
+        between = _chi_squared(self.pairs, odds) / (len(self.pairs) - 1)
+        return max(between, _own(self.own))
+
+
+def _own(counts: Sequence[Counts]) -> float:
+    """Of one revision's buckets against its own mean. Where it has nearly all the requests it has
+    nearly all the errors too, and a burst of them is no surprise between the two."""
+    rate = (sum(each.failed for each in counts) + 0.5) / (sum(each.total for each in counts) + 1)
+    variances = [each.total * rate * (1 - rate) for each in counts]
+    return sum(
+        (each.failed - each.total * rate) ** 2 / variance
+        for each, variance in zip(counts, variances, strict=True)
+    ) / max(len(counts) - 1, 1)
 
 
 def _chi_squared(pairs: Sequence[tuple[Counts, Counts]], odds: float) -> float:

@@ -7,7 +7,10 @@ from orchestrate.core.analysis.collect import bucket_length
 from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.analysis.readings import FAST_PART
 from orchestrate.core.analysis.sequence import FIRST, radius
+from orchestrate.core.analysis.sourced import slot_length
+from orchestrate.core.analysis.verdict import design
 from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.metrics import ERRORS
 
 RISES = (2.0, 3.0, 10.0)
 """Times the error rate of today of which is told how soon they are seen."""
@@ -69,7 +72,7 @@ def _sees(rise: float, traffic: Traffic, share: float, policy: AnalysePolicy) ->
     worse = min(base * rise, 0.99)
     by_evidence = _evidence(base, worse, traffic, share, policy)
     by_sequence = _sequence(base, worse, traffic, share, policy)
-    return policy.warm_up_s + min(by_evidence, by_sequence)
+    return policy.warm_up_s + _delay(policy) + min(by_evidence, by_sequence)
 
 
 def _evidence(
@@ -78,7 +81,7 @@ def _evidence(
     """Errors needed are ln(1/alpha) over the information each brings."""
     errors = traffic.per_second * (share * worse + (1 - share) * base)
     odds = (worse / (1 - worse)) / (base / (1 - base))
-    needed = math.log(2 / (FAST_PART * policy.alpha)) / _information(
+    needed = math.log(2 / (FAST_PART * design(policy, ERRORS).alpha)) / _information(
         share * odds / (share * odds + 1 - share), share
     )
     return MIXTURE * needed / errors
@@ -88,12 +91,12 @@ def _sequence(
     base: float, worse: float, traffic: Traffic, share: float, policy: AnalysePolicy
 ) -> float:
     """Buckets needed until the difference is as wide as the sequence's half width."""
-    length = bucket_length(policy)
+    length = _length(policy)
     here = traffic.per_second * length
     deviation = math.sqrt(
         worse * (1 - worse) / (share * here) + base * (1 - base) / ((1 - share) * here)
     )
-    alpha = (1 - 2 * FAST_PART) * policy.alpha
+    alpha = (1 - FAST_PART) * design(policy, ERRORS).alpha
     buckets = FIRST
     while radius(buckets, alpha) * deviation > worse - base:
         buckets = math.ceil(buckets * 1.02)
@@ -105,7 +108,7 @@ def _sequence(
 def _promotes(traffic: Traffic, share: float, policy: AnalysePolicy) -> float:
     least = max(policy.window_s, policy.min_requests / (traffic.per_second * share))
     if policy.horizon_s is None:
-        return least
+        return least + _delay(policy)
     base = _base(traffic)
     odds = policy.margin
     against = share * odds / (share * odds + 1 - share)
@@ -114,8 +117,22 @@ def _promotes(traffic: Traffic, share: float, policy: AnalysePolicy) -> float:
     if base < policy.negligible:
         requests = (enough + math.log(3)) / _information(base, policy.negligible)
         proof = min(proof, requests / (traffic.per_second * share))
-    proof = max(MIXTURE * proof, FIRST * bucket_length(policy))
-    return max(least, policy.warm_up_s + proof)
+    proof = max(MIXTURE * proof, FIRST * _length(policy))
+    return max(least, policy.warm_up_s + proof) + _delay(policy)
+
+
+def _length(policy: AnalysePolicy) -> float:
+    """Seconds of a bucket of errors."""
+    length = bucket_length(policy)
+    if policy.metrics is None or ERRORS not in policy.metrics.queries:
+        return length
+    return 2 * slot_length(policy.metrics, length)
+
+
+def _delay(policy: AnalysePolicy) -> float:
+    """Seconds until what was counted is known."""
+    metrics = policy.metrics
+    return metrics.delay_s if metrics is not None and ERRORS in metrics.queries else 0.0
 
 
 def _base(traffic: Traffic) -> float:

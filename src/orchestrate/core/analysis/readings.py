@@ -15,8 +15,8 @@ from orchestrate.core.analysis.evidence import (
 )
 from orchestrate.core.analysis.sequence import FIRST, Running
 
-FAST_PART = 0.05
-"""Part of alpha spent on the fast abort; as much goes to the limit, the rest to the sequence."""
+FAST_PART = 0.1
+"""Part of alpha spent on the fast abort, the rest on the sequence: at 0.05 an e-value of 200."""
 PLACEBO_ALPHA = 0.01
 """Chance that a baseline that agrees with itself is ever said not to."""
 
@@ -109,10 +109,9 @@ def _add(state: _State, stratum: Stratum, design: Design) -> None:
     if not stratum.new.total or not stratum.old.total:
         return
     new, old = stratum.new, stratum.old
-    weight = new.total * old.total / (new.total + old.total)
-    state.weight += weight
-    state.difference.add(weight * (new.ratio - design.tolerated * old.ratio))
-    state.beyond.add(weight * (new.ratio - design.margin * old.ratio))
+    state.weight += _weight(new, old)
+    _score(state.difference, new, old, design.tolerated)
+    _score(state.beyond, new, old, design.margin)
     state.bursts.add(new, old)
     harm = tuple(design.tolerated * each for each in HARM_GRID)
     for logs in state.harm_logs:
@@ -122,10 +121,25 @@ def _add(state: _State, stratum: Stratum, design: Design) -> None:
 
 def _add_halves(state: _State, stratum: Stratum) -> None:
     a, b = stratum.old_a, stratum.old_b
-    state.halves.add(a.total * b.total / (a.total + b.total) * (a.ratio - b.ratio))
+    _score(state.halves, a, b, 1.0)
     state.old_bursts.add(a, b)
     _grow(state.a_logs, a, b, 1.0, HARM_GRID)
     _grow(state.b_logs, b, a, 1.0, HARM_GRID)
+
+
+def _weight(new: Counts, old: Counts) -> float:
+    return new.total * old.total / (new.total + old.total)
+
+
+def _score(scores: Running, new: Counts, old: Counts, times: float) -> None:
+    """Add the score of a bucket: what is bad of the new one beyond `times` what is bad of the old
+    one; with its variance by chance alone, where the new share is `times` the old one."""
+    weight, total = _weight(new, old), new.total + old.total
+    base = min((new.failed + old.failed) / (times * new.total + old.total), 1.0)
+    worse = min(times * base, 1.0)
+    by_chance = worse * (1 - worse) / new.total + times**2 * base * (1 - base) / old.total
+    unbiased = total / (total - 1)
+    scores.add(weight * (new.ratio - times * old.ratio), weight**2 * by_chance * unbiased)
 
 
 def _grow(
@@ -138,7 +152,7 @@ def _grow(
 
 def _read(state: _State, design: Design) -> Reading:
     fast = FAST_PART * design.alpha
-    slow = (1 - 2 * FAST_PART) * design.alpha
+    slow = (1 - FAST_PART) * design.alpha
     evidence, safe = _evidence(state.harm_logs), log_mean(tuple(state.safe_logs))
     lower, upper = state.difference.lower(slow), state.difference.upper(slow)
     scale = state.difference.n / state.weight if state.weight else 0.0
@@ -194,7 +208,7 @@ def _placebo(state: _State) -> bool:
 
 def _proven(state: _State, design: Design, safe: float, dispersion: float | None) -> bool:
     # Fewer buckets cannot show bursts, and a lull between two would pass for a good release.
-    if state.n < FIRST:
+    if state.difference.n < FIRST:
         return False
     enough = -math.log(design.beta)
     negligible = (

@@ -16,21 +16,28 @@ BEST = 30
 
 @dataclass
 class Running:
-    """Mean and variance of the values so far (Welford), in the order they came."""
+    """Mean and variance of the values so far (Welford), in the order they came.
+
+    `least` adds up what each value's variance is if nothing but chance is at work. Few errors of a
+    small baseline come late, and until they come the values look too much alike: the deviation
+    seen is not believed below that of chance.
+    """
 
     n: int = 0
     mean: float = 0.0
     squares: float = 0.0
+    least: float = 0.0
 
-    def add(self, value: float) -> None:
+    def add(self, value: float, least_variance: float = 0.0) -> None:
         self.n += 1
         step = value - self.mean
         self.mean += step / self.n
         self.squares += step * (value - self.mean)
+        self.least += least_variance
 
     @property
     def deviation(self) -> float:
-        return math.sqrt(self.squares / self.n) if self.n else 0.0
+        return math.sqrt(max(self.squares, self.least) / self.n) if self.n else 0.0
 
     def lower(self, alpha: float) -> float | None:
         """A bound the true mean is below with probability at most `alpha`, ever. None before

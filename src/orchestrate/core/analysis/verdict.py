@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrate.core.analysis.collect import Evidence
-from orchestrate.core.analysis.counts import Counts, Metric, strata
+from orchestrate.core.analysis.counts import Counts, Metric, Stratum, strata
 from orchestrate.core.analysis.evidence import log_above
 from orchestrate.core.analysis.readings import Design, Reading, readings
+from orchestrate.core.analysis.shares import mismatched
 from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.metrics import EDGE, ERRORS
 
 MIN_FAILURES = 5
 """Failures before a release is refused: a ratio over a handful of requests says nothing."""
@@ -19,7 +21,15 @@ BROKEN_RATIO = 0.5
 
 Outcome = Literal["promote", "abort", "hold"]
 State = Literal[
-    "watching", "no_data", "suspicious", "baseline", "inconclusive", "refused", "clean", "proven"
+    "watching",
+    "no_data",
+    "suspicious",
+    "baseline",
+    "mismatch",
+    "inconclusive",
+    "refused",
+    "clean",
+    "proven",
 ]
 
 
@@ -40,30 +50,56 @@ class Verdict:
 
 
 def metrics(policy: AnalysePolicy) -> tuple[Metric, ...]:
-    """What is judged."""
-    return ("errors",) if policy.latency_quantile is None else ("errors", "latency")
+    """What is judged: what the edge counts, and what is asked of a metric source."""
+    edge = (ERRORS,) if policy.latency_quantile is None else (ERRORS, "latency")
+    sourced = policy.metrics.queries if policy.metrics else ()
+    return (*edge, *(name for name in sourced if name not in edge))
+
+
+def critical(policy: AnalysePolicy) -> tuple[Metric, ...]:
+    """The metrics without whose data, or proof, a release is not promoted."""
+    if policy.metrics is None:
+        return metrics(policy)
+    queries = policy.metrics.queries
+    return tuple(m for m in metrics(policy) if m not in queries or queries[m].critical)
 
 
 def design(policy: AnalysePolicy, metric: Metric) -> Design:
     """What is fixed of a metric's tests; alpha is divided among the metrics (Bonferroni).
 
-    Promotion needs every metric, so beta is not divided (intersection and union).
+    Promotion needs every critical metric, so beta is not divided (intersection and union).
     """
     alpha = policy.alpha / len(metrics(policy))
-    if metric == "latency":
-        return Design(alpha, policy.alpha, tolerated=policy.margin**0.5, margin=policy.margin)
-    return Design(alpha, policy.alpha, margin=policy.margin, negligible=policy.negligible)
+    if metric == ERRORS:
+        return Design(alpha, policy.alpha, margin=policy.margin, negligible=policy.negligible)
+    return Design(alpha, policy.alpha, tolerated=policy.margin**0.5, margin=policy.margin)
 
 
 def read(evidence: Evidence, policy: AnalysePolicy, metric: Metric) -> Iterator[Reading]:
     """One reading of a metric after each bucket."""
-    return readings(
-        strata(evidence.counted(), metric), design(policy, metric), set(evidence.starts)
-    )
+    found, starts = _strata(evidence, policy, metric)
+    return readings(found, design(policy, metric), set(starts))
 
 
-def judge(evidence: Evidence, policy: AnalysePolicy, elapsed_s: float) -> Verdict:
-    """The verdict after `elapsed_s` seconds of this step.
+def _strata(
+    evidence: Evidence, policy: AnalysePolicy, metric: Metric
+) -> tuple[list[Stratum], tuple[int, ...]]:
+    if policy.metrics is not None and metric in policy.metrics.queries:
+        return evidence.sourced.strata(metric), evidence.sourced.starts
+    kind = "latency" if metric in EDGE else "errors"
+    return strata(evidence.counted(), kind), evidence.starts
+
+
+def judge(
+    evidence: Evidence,
+    policy: AnalysePolicy,
+    elapsed_s: float,
+    *,
+    percent: int = 0,
+    waited_s: float = 0.0,
+) -> Verdict:
+    """The verdict after `elapsed_s` seconds of this step in which something could be counted, of
+    `waited_s` in all, with `percent` of the traffic routed to the new revision.
 
     With a horizon a release is promoted only once it is proven not to be worse than the margin;
     without one, at the end of the window unless something speaks against it. No data is neither
@@ -74,7 +110,10 @@ def judge(evidence: Evidence, policy: AnalysePolicy, elapsed_s: float) -> Verdic
         for metric in metrics(policy)
         if (found := list(read(evidence, policy, metric)))
     ]
-    outcome, state, reason = _say(evidence, policy, elapsed_s, last)
+    outcome, state, reason = _say(evidence, policy, elapsed_s, last, percent)
+    if state == "no_data" and policy.no_data_s is not None:
+        if waited_s >= policy.window_s + policy.no_data_s:
+            state, reason = "inconclusive", f"no verdict within {waited_s:.0f}s: {reason}"
     return Verdict(
         outcome,
         state,
@@ -91,22 +130,68 @@ def _say(
     policy: AnalysePolicy,
     elapsed_s: float,
     last: Sequence[tuple[Metric, Reading]],
+    percent: int,
 ) -> tuple[Outcome, State, str]:
-    new = evidence.failed_new
-    refused = _over_limit(new, policy) or _harmed(last, policy)
+    new, old = evidence.failed_new, evidence.failed_old
+    sick = _over_limit(old, policy)
+    refused = None if sick else _over_limit(new, policy)
+    mismatch = mismatched(new.total, new.total + old.total, percent)
+    if not mismatch:
+        refused = refused or _harmed(last, policy)
     if refused:
         return "abort", "refused", refused
-    if evidence.blind:
-        return "hold", "no_data", "no data: the counters could not be read"
+    if lacking := _lacking(evidence, policy):
+        return "hold", "no_data", f"no data: {lacking}"
+    if mismatch:
+        return "hold", *_ended("mismatch", _mismatch(new, old, percent), policy, elapsed_s)
+    if sick:
+        text = f"the old one {sick} itself, the new one {new}"
+        return "hold", *_ended("baseline", text, policy, elapsed_s)
     if elapsed_s < policy.window_s:
         return "hold", "watching", f"{elapsed_s:.0f}s of {policy.window_s:.0f}s"
     if new.total < policy.min_requests:
         text = f"no data: answered {new.total} of at least {policy.min_requests} requests"
         return "hold", "no_data", text
+    if silent := _silent(last, policy):
+        return "hold", "no_data", f"no data: nothing was counted of {silent} yet"
     doubt = _doubt(new, last, policy)
     if policy.horizon_s is None:
         return ("hold", "suspicious", doubt) if doubt else _clean(new, last, policy)
     return _with_proof(new, last, policy, doubt, elapsed_s)
+
+
+def _ended(state: State, text: str, policy: AnalysePolicy, elapsed_s: float) -> tuple[State, str]:
+    """What keeps a verdict from being given: until the horizon, where there is one."""
+    if policy.horizon_s is None or elapsed_s < policy.horizon_s:
+        return state, text
+    return "inconclusive", f"no verdict within {policy.horizon_s:.0f}s: {text}"
+
+
+def _lacking(evidence: Evidence, policy: AnalysePolicy) -> str | None:
+    """What could not be read, of what must be."""
+    if evidence.blind:
+        return "the counters could not be read"
+    if policy.metrics is None:
+        return None
+    if evidence.sourced.trouble is not None and policy.metrics.critical:
+        return evidence.sourced.trouble
+    name = evidence.sourced.lacking(policy.metrics)
+    return f"{policy.metrics.source} has no values of {name} for both versions" if name else None
+
+
+def _silent(last: Sequence[tuple[Metric, Reading]], policy: AnalysePolicy) -> str | None:
+    """A critical metric of a source that has not compared a single bucket."""
+    seen = {metric for metric, reading in last if reading.difference is not None}
+    queries = policy.metrics.queries if policy.metrics else {}
+    return next((m for m in critical(policy) if m in queries and m not in seen), None)
+
+
+def _mismatch(new: Counts, old: Counts, percent: int) -> str:
+    both = new.total + old.total
+    return (
+        f"{100 * new.total / both:.1f}% of {both:,} requests reached the new one and {percent}% "
+        "are routed to it: counts that do not arrive as routed cannot be compared"
+    )
 
 
 def _over_limit(new: Counts, policy: AnalysePolicy) -> str | None:
@@ -172,16 +257,15 @@ def _with_proof(
 ) -> tuple[Outcome, State, str]:
     """Promote only with proof; at the horizon without it the analysis has ended without an
     answer."""
-    placebo = any(reading.placebo for _, reading in last)
-    proven = last and not placebo and all(reading.proven for _, reading in last)
+    needed = [(m, reading) for m, reading in last if m in critical(policy)]
+    placebo = any(reading.placebo for _, reading in needed)
+    proven = needed and not placebo and all(reading.proven for _, reading in needed)
     if proven and not doubt:
         text = f"failed {new}; proven to be below {policy.margin:g} times the old one"
         return "promote", "proven", text
-    text = "the baseline disagrees with itself" if placebo else doubt or _unproven(last, policy)
-    horizon_s = policy.horizon_s or 0.0
-    if elapsed_s >= horizon_s:
-        return "hold", "inconclusive", f"no verdict within {horizon_s:.0f}s: {text}"
-    return "hold", "baseline" if placebo else "suspicious" if doubt else "watching", text
+    text = "the baseline disagrees with itself" if placebo else doubt or _unproven(needed, policy)
+    state: State = "baseline" if placebo else "suspicious" if doubt else "watching"
+    return "hold", *_ended(state, text, policy, elapsed_s)
 
 
 def _unproven(last: Sequence[tuple[Metric, Reading]], policy: AnalysePolicy) -> str:
@@ -198,7 +282,7 @@ def _unproven(last: Sequence[tuple[Metric, Reading]], policy: AnalysePolicy) -> 
 def _word(metric: Metric, policy: AnalysePolicy) -> str:
     if metric == "latency" and policy.latency_quantile is not None:
         return f"slower than the old one's {100 * policy.latency_quantile:g}th percentile:"
-    return "failed"
+    return "failed" if metric == ERRORS else f"{metric}: bad"
 
 
 def _percent(ratio: float) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from orchestrate.core.config.checks import Reader
 from orchestrate.core.config.environments import KEYS, Given, environment_of, no_files
 from orchestrate.core.config.interpolate import refuse_misplaced
 from orchestrate.core.config.nodes import Node, Table, read
@@ -15,7 +16,6 @@ from orchestrate.core.config.problems import Place, Problems
 from orchestrate.core.config.providers import PROVIDERS, canonical_provider
 from orchestrate.core.config.scalars import is_empty
 from orchestrate.core.config.section import Section
-from orchestrate.core.config.verification import Reader
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import InvalidInput
 from orchestrate.core.names import check_name
@@ -49,8 +49,8 @@ def parse(
 
     `variables` fill `${NAME}` below `variables` and `secrets`; `default_app` is the app's name
     where the file gives none; `providers` are the names other distributions brought; `read_file`
-    gives the text of another file that it names. Raises
-    ConfigInvalid with every problem, each `file:line:column: what is wrong; what would be right`.
+    gives the text of another file that it names. Raises ConfigInvalid with every problem, each
+    `file:line:column: what is wrong; what would be right`.
     """
     problems = Problems(file, text)
     tree = read(text, problems)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
 
+from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
 from orchestrate.core.config.migrations import migrations_of
@@ -14,7 +14,9 @@ from orchestrate.core.config.problems import shown
 from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
 from orchestrate.core.config.section import YEAR_S, Section
-from orchestrate.core.config.verification import Reader, verification_of
+from orchestrate.core.config.urls import wrong_with
+from orchestrate.core.config.verification import verification_of
+from orchestrate.core.config.windows import calendar_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
 from orchestrate.core.names import check_name
@@ -34,6 +36,11 @@ KEYS = (
     "requires_approval",
     "timeout",
     "when_busy",
+    "checks",
+    "windows",
+    "freezes",
+    "openings",
+    "on_close",
 )
 _TYPES = {**{each.value: each for each in EnvironmentType}, "prod": EnvironmentType.PRODUCTION}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -84,6 +91,8 @@ def environment_of(
         requires_approval=section.flag("requires_approval", False),
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
+        checks=checks_of(section, given.read_file),
+        calendar=calendar_of(section),
         source=f"{given.file}:{line}",
     )
     return environment, secrets
@@ -117,25 +126,10 @@ def _url(section: Section) -> str | None:
     url = section.text("url", None, right := "write one such as https://staging.example.com")
     if url is None:
         return None
-    wrong = _wrong_with(url)
+    wrong = wrong_with(url)
     if wrong:
         section.wrong("url", wrong, right)
     return url
-
-
-def _wrong_with(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not a url"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user name or password, which everybody could read"
-    if parts.scheme not in ("http", "https"):
-        return f"is {shown(url)}, not an http or https url"
-    if not host or not url.isprintable() or " " in url:
-        return f"is {shown(url)}, which names no host"
-    return None
 
 
 def _config(section: Section, given: Given) -> dict[str, Value]:

@@ -4,10 +4,12 @@ import re
 from itertools import pairwise
 from typing import Literal
 
+from orchestrate.core.config.metrics import metrics_of
 from orchestrate.core.config.nodes import Items, Scalar, Table
 from orchestrate.core.config.scalars import Unclear, kind_of, value_of
 from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy, StrategyName
+from orchestrate.core.metrics import ERRORS, Metrics
 
 STRATEGY_KEYS = ("type", "steps", "analyse", "batch", "bake", "keep_old", "drain")
 ANALYSE_KEYS = (
@@ -22,6 +24,8 @@ ANALYSE_KEYS = (
     "bucket",
     "horizon",
     "at_horizon",
+    "no_data",
+    "metrics",
 )
 HEALTH_KEYS = (
     "path",
@@ -98,7 +102,20 @@ def _analyse(settings: Section) -> AnalysePolicy:
         bucket_s=_bucket(policy),
         horizon_s=policy.duration("horizon", usual.horizon_s, 7 * _DAY_S),
         at_horizon=_at_horizon(policy, usual.at_horizon),
+        no_data_s=policy.duration("no_data", usual.no_data_s, 7 * _DAY_S),
+        metrics=_metrics(policy),
     )
+
+
+def _metrics(policy: Section) -> Metrics | None:
+    found = metrics_of(policy)
+    if found is not None and ERRORS in found.queries and "latency_quantile" in policy.entries:
+        policy.wrong(
+            "latency_quantile",
+            "is counted by the platform, and errors here by a metric source",
+            "count slow answers there too, as a metric of their own",
+        )
+    return found
 
 
 def _at_horizon(policy: Section, usual: _AtHorizon) -> _AtHorizon:

@@ -1,9 +1,9 @@
 """What a new revision is asked: the key `verify` of an environment, and files of smoke tests."""
 
 import re
-from collections.abc import Callable
 from typing import get_args
 
+from orchestrate.core.config.checks import Reader
 from orchestrate.core.config.lists import arguments, each_table, texts
 from orchestrate.core.config.nodes import Items, Node, Scalar, Table, read
 from orchestrate.core.config.problems import Place, Problems, plain
@@ -46,8 +46,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DAY_S = 86400.0
 _PATH = "write a path such as /healthz"
 _JSON = "write a path such as $.items[0].id"
-Reader = Callable[[str], str]
-"""The text of a file, by its name relative to orchestrate.yaml. Raises InvalidInput."""
 
 
 def verification_of(section: Section, read_file: Reader) -> Verification:

@@ -34,7 +34,8 @@ def _roll(change: Change) -> Roll:
     return Roll(
         revision=change.new,
         replicas=change.new_replicas,
-        within_s=change.health.start_timeout_s * max(change.new_replicas, 1),
+        within_s=change.health.start_timeout_s * max(change.new_replicas, 1) + change.native_s,
+        how=change.native_how,
         undo=_unroll(change),
     )
 
@@ -48,7 +49,7 @@ def _unroll(change: Change) -> tuple[Step, ...]:
         Roll(
             revision=change.old,
             replicas=change.old_replicas,
-            within_s=change.health.start_timeout_s,
+            within_s=change.health.start_timeout_s + change.native_s,
         ),
     )
 

@@ -1,7 +1,8 @@
 """Checks before a change, and after it (`after.py`): one file each, answering with evidence.
 
 What belongs here: asking and judging. What does not: deciding what happens next, which is the
-workflow's and the operations' affair. An answer that could not be had is an error, never a pass.
+workflow's and the operations' affair. An answer that could not be had is an error, never a pass;
+nor is one that shows nothing it was looked at by.
 """
 
 import time
@@ -9,19 +10,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestrate.core.check import CheckResult
+from orchestrate.core.deployment import Kind
 from orchestrate.core.errors import OrchestrateError
-from orchestrate.engine.checks import artifact, conflict, disk, reachable, rollback_target
+from orchestrate.engine.checks import (
+    artifact,
+    conflict,
+    disk,
+    floor,
+    metrics,
+    reachable,
+    rollback_target,
+    security,
+    signature,
+    tests,
+    window,
+)
 from orchestrate.engine.checks.subject import Subject
 
 Check = Callable[[Subject], list[CheckResult]]
-
-BEFORE: Sequence[Check] = (
-    artifact.check,
-    reachable.check,
-    disk.check,
-    conflict.check,
-    rollback_target.check,
+_FILES = (
+    artifact,
+    floor,
+    signature,
+    tests,
+    security,
+    window,
+    reachable,
+    disk,
+    conflict,
+    rollback_target,
+    metrics,
 )
+BEFORE: Sequence[Check] = tuple(each.check for each in _FILES)
+"""Everything, for people who ask."""
+GATES: Sequence[Check] = tuple(each for each in BEFORE if each is not conflict.check)
+"""What stops a deployment at its start. That nothing else runs there was decided when it took the
+environment."""
+_NAMES: dict[Check, str] = {each.check: each.NAME for each in _FILES}
 
 
 def run(subject: Subject, checks: Sequence[Check] = BEFORE) -> list[CheckResult]:
@@ -34,11 +59,37 @@ def run(subject: Subject, checks: Sequence[Check] = BEFORE) -> list[CheckResult]
         except OrchestrateError as error:
             found = [_unknown(check, error)]
         took = round(time.perf_counter() - started, 3)
-        results += [replace(r, duration_s=r.duration_s or took) for r in found]
-    return results
+        results += [replace(_shown(r), duration_s=r.duration_s or took) for r in found]
+    return results + _missing(subject, results)
+
+
+def _shown(result: CheckResult) -> CheckResult:
+    """A pass that shows nothing it stands on is none."""
+    if result.result != "pass" or result.evidence is not None:
+        return result
+    text = f"{result.text}, and nothing shows it"
+    return replace(result, result="error", text=text, fix=result.fix or "report this check")
+
+
+def _missing(subject: Subject, results: Sequence[CheckResult]) -> list[CheckResult]:
+    """Checks that the environment requires and that nothing was looked at for."""
+    if subject.kind is not Kind.DEPLOY or subject.version is None:
+        return []
+    answered = {r.name for r in results if r.result != "skipped"}
+    return [
+        CheckResult(
+            name,
+            "error",
+            "required, and nothing was looked at",
+            f"configure checks.{name}, or take it out of checks.required",
+        )
+        for name in subject.checks.required
+        if name not in answered
+    ]
 
 
 def _unknown(check: Check, error: OrchestrateError) -> CheckResult:
-    name = check.__module__.rpartition(".")[2].replace("_", " ")
+    name = _NAMES.get(check) or check.__module__.rpartition(".")[2].replace("_", " ")
     fix = next(iter(error.fix), None)
-    return CheckResult(name, "error", error.message, fix, code=error.code)
+    why = f": {error.why[0]}" if error.why else ""
+    return CheckResult(name, "error", error.message + why, fix, code=error.code)

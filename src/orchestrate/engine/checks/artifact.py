@@ -1,4 +1,4 @@
-"""Is the version's artifact there, and is it the one the plan was made with?"""
+"""Is the version's artifact there, pinned, and the one the plan was made with?"""
 
 from orchestrate.core.canonical import short
 from orchestrate.core.check import CheckResult
@@ -15,12 +15,15 @@ def check(subject: Subject) -> list[CheckResult]:
     if subject.kind is not Kind.DEPLOY:
         return [CheckResult(NAME, "skipped", "a rollback restores what was deployed before")]
     try:
-        found = subject.site.provider.resolve(subject.version)
+        found = subject.found
     except OrchestrateError as error:
         fix = next(iter(error.fix), None)
         return [CheckResult(NAME, "fail", error.message, fix, code=error.code)]
-    if subject.expected_artifact not in (None, found.digest):
+    provider = subject.site.environment.provider
+    seen = subject.seen(found.digest, f"{provider}: {found.reference}", kind=found.kind)
+    if subject.pinned is not None and subject.pinned.digest != found.digest:
         text = f"{subject.version} is no longer what the plan was made with"
         fix = "look at the plan again: orchestrate deploy diff"
-        return [CheckResult(NAME, "fail", text, fix, code="plan_changed")]
-    return [CheckResult(NAME, "pass", f"{found.kind} found, pinned as {short(found.digest)}")]
+        return [CheckResult(NAME, "fail", text, fix, code="plan_changed", evidence=seen)]
+    text = f"{found.kind} found, pinned as {short(found.digest)}"
+    return [CheckResult(NAME, "pass", text, evidence=seen)]

@@ -4,11 +4,14 @@ This answers people who ask. What decides is the transaction that takes the envi
 """
 
 from orchestrate.core.check import CheckResult
-from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
+
+NAME = "no conflict"
 
 
 def check(subject: Subject) -> list[CheckResult]:
+    seen = subject.seen(ENVIRONMENT, "the records of the service")
     if subject.busy is None:
-        return [CheckResult("no conflict", "pass", "nothing else runs or waits here")]
+        return [CheckResult(NAME, "pass", "nothing else runs or waits here", evidence=seen)]
     fix = "wait for it, or stop it: orchestrate deploy cancel " + subject.busy.split(",")[0]
-    return [CheckResult("no conflict", "fail", f"taken by {subject.busy}", fix)]
+    return [CheckResult(NAME, "fail", f"taken by {subject.busy}", fix, evidence=seen)]

@@ -1,15 +1,24 @@
-"""Can the provider be used: what was tried, and what is missing?"""
+"""Can the provider be used: what was tried, as whom, and what is missing?"""
 
 from orchestrate.core.check import CheckResult
-from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
+
+NAME = "reachable"
 
 
 def check(subject: Subject) -> list[CheckResult]:
     findings = subject.site.provider.probe()
+    provider = subject.site.environment.provider
+    seen = subject.seen(
+        ENVIRONMENT, provider, **{f.name.replace(" ", "_"): f.text for f in findings}
+    )
     bad = [f for f in findings if not f.ok]
     if bad:
         return [
-            CheckResult(f"reachable: {f.name}", "fail", f.text, f.fix, code=f.code) for f in bad
+            CheckResult(f"{NAME}: {f.name}", "fail", f.text, f.fix, code=f.code, evidence=seen)
+            for f in bad
         ]
+    if not findings:
+        return [CheckResult(NAME, "error", f"{provider} does not say what it looked at")]
     said = "; ".join(f.text for f in findings)
-    return [CheckResult("reachable", "pass", f"{subject.site.environment.provider}: {said}")]
+    return [CheckResult(NAME, "pass", f"{provider}: {said}", evidence=seen)]

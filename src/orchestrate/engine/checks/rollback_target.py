@@ -1,17 +1,44 @@
-"""Could this change be taken back: is the rollback target still there?"""
+"""Could this change be taken back: is the rollback target still there, with its secrets?"""
 
 from orchestrate.core.check import CheckResult
-from orchestrate.engine.checks.subject import Subject
+from orchestrate.core.errors import OrchestrateError
+from orchestrate.engine.checks.subject import Subject, Target
 
 NAME = "rollback"
 
 
 def check(subject: Subject) -> list[CheckResult]:
-    if subject.target is None:
+    target = subject.target
+    if target is None:
         return [CheckResult(NAME, "skipped", "nothing was verified here yet to go back to")]
-    version, found = subject.target
-    if found.ok:
-        how = "still running" if found.running else "its artifact is present"
-        return [CheckResult(NAME, "pass", f"{version}: {how}")]
-    lost = "; ".join(found.lost) or "it cannot be restored"
-    return [CheckResult(NAME, "fail", f"{version}: {lost}", "put its artifact back")]
+    names = target.revision.secret_versions
+    unread = _unread(target)
+    seen = subject.seen(
+        target.revision.artifact.digest,
+        f"{subject.site.environment.provider}, and the secrets of {target.name}",
+        running=target.restorable.running,
+        secrets=len(names),
+        secrets_readable=len(names) - len(unread),
+    )
+    version = f"{target.revision.version} ({target.name})"
+    lost = [*target.restorable.lost] if not target.restorable.ok else []
+    if not target.restorable.ok and not lost:
+        lost = ["it cannot be restored"]
+    if lost or unread:
+        fix = "put its artifact back" if lost else "set the secret again, or deploy once more first"
+        text = f"{version}: {'; '.join([*lost, *unread])}"
+        return [CheckResult(NAME, "fail", text, fix, evidence=seen)]
+    how = "still running" if target.restorable.running else "its artifact is present"
+    read = f", {len(names)} of {len(names)} secrets readable" if names else ""
+    return [CheckResult(NAME, "pass", f"{version}: {how}{read}", evidence=seen)]
+
+
+def _unread(target: Target) -> list[str]:
+    """What is wrong with the secrets that its revision pins. No value is looked at."""
+    found: list[str] = []
+    for name, version in sorted(target.revision.secret_versions.items()):
+        try:
+            target.secrets.get(name, version)
+        except OrchestrateError as problem:
+            found.append(f"secret {name} {version} cannot be read: {problem.message}")
+    return found

@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from orchestrate.core.errors import ExitedAtOnce, Unhealthy
-from orchestrate.core.protocols import Replica, Write
+from orchestrate.core.protocols import Progress, Replica, Rolling, Telling, Write
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import AwaitHealthy, Roll, Start, Step
 from orchestrate.engine.ask import ask
@@ -22,7 +22,10 @@ def start(step: Step, scene: Scene, write: Write) -> None:
 def roll(step: Step, scene: Scene, write: Write) -> None:
     """Ask the platform to replace the old replicas by itself."""
     assert isinstance(step, Roll)
-    scene.provider.start(scene.revision(step.revision.key), step.replicas, write)
+    provider = scene.provider
+    # A platform with one place for the application rolls whenever it starts something there.
+    ask = provider.roll if isinstance(provider, Rolling) else provider.start
+    ask(scene.revision(step.revision.key), step.replicas, write)
 
 
 def rolled(step: Step, scene: Scene, memory: Memory) -> Look:
@@ -34,10 +37,14 @@ def rolled(step: Step, scene: Scene, memory: Memory) -> Look:
 def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when every replica answered well `healthy_after` times in a row.
 
-    Raises ExitedAtOnce when a replica keeps ending, Unhealthy when the time is over.
+    Raises ExitedAtOnce when a replica keeps ending, Unhealthy when the time is over, and what the
+    platform itself says of a revision that will not come up.
     """
     assert isinstance(step, AwaitHealthy)
     revision = scene.revision(step.revision.key)
+    told = platform_word(scene, revision, step.replicas, memory)
+    if told is not None and not told.done:
+        return _as_told(step, scene, memory, told, revision.health.interval_s)
     replicas = [
         r for r in scene.provider.observe().replicas(step.revision.key) if r.number < step.replicas
     ]
@@ -63,9 +70,37 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
         memory={
             "streaks": {str(n): s for n, s in streaks.items()},
             "problem": problem,
+            "told": dict(told.memory) if told else {},
         },
         again_s=revision.health.interval_s,
     )
+
+
+def platform_word(
+    scene: Scene, revision: Revision, replicas: int, memory: Memory
+) -> Progress | None:
+    """What the platform says of a revision; None where it has no word of its own."""
+    if not isinstance(scene.provider, Telling):
+        return None
+    before = memory.get("told")
+    known: dict[str, JsonValue] = before if isinstance(before, dict) else {}
+    return scene.provider.progress(revision, replicas, elapsed(memory), known)
+
+
+def _as_told(
+    step: AwaitHealthy, scene: Scene, memory: Memory, told: Progress, again_s: float
+) -> Look:
+    """Not done yet, by the platform's own account."""
+    if elapsed(memory) >= step.within_s:
+        raise failed(
+            Unhealthy,
+            f"{step.revision.version} did not become healthy within {step.within_s:g}s",
+            scene,
+            step.revision,
+            why=[told.text],
+        )
+    kept: dict[str, JsonValue] = {"problem": told.text, "told": dict(told.memory)}
+    return Look(False, told.text, memory=kept, again_s=again_s)
 
 
 def _refuse_ended(step: AwaitHealthy, scene: Scene, replicas: list[Replica]) -> None:

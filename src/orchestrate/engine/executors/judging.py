@@ -2,34 +2,16 @@
 
 from pydantic import JsonValue, TypeAdapter
 
-from orchestrate.core.analysis.collect import (
-    Evidence,
-    Seen,
-    Triple,
-    bucket_length,
-    frozen,
-    next_step,
-    seen,
-    unseen,
-)
+from orchestrate.core.analysis.collect import Evidence, next_step
 from orchestrate.core.analysis.verdict import Verdict, judge
 from orchestrate.core.environment import AnalysePolicy
-from orchestrate.core.errors import (
-    AnalysisAbort,
-    NoDataError,
-    NoVerdict,
-    OrchestrateError,
-    TemporaryError,
-    Unhealthy,
-)
-from orchestrate.core.protocols import RequestCounts
+from orchestrate.core.errors import AnalysisAbort, NoVerdict, OrchestrateError, Unhealthy
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Analyse, Bake, Step
+from orchestrate.engine.executors import counting
 from orchestrate.engine.executors.health import MOST_RESTARTS
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
-ENOUGH_FOR_A_QUANTILE = 100
-"""Answers of the old revision before its quantile is taken."""
 Json = dict[str, JsonValue]
 
 
@@ -39,14 +21,21 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
     assert isinstance(step, Analyse)
     _refuse_crashing(scene, step.revision, memory)
     begun = _evidence(memory)
-    evidence = _look(begun if "begun" in memory else next_step(begun), scene, step, memory)
-    verdict = judge(evidence, step.policy, evidence.watched_s)
+    evidence = begun if "begun" in memory else next_step(begun)
+    evidence = counting.look(evidence, scene, step, memory)
+    verdict = judge(
+        evidence,
+        step.policy,
+        evidence.watched_s,
+        percent=step.percent,
+        waited_s=elapsed(memory),
+    )
     return Look(
         verdict.outcome == "promote",
         f"{verdict.outcome}: {verdict.reason}",
         memory=_kept(scene, memory, step.revision, evidence),
         data={"verdict": _document(verdict, evidence, step.policy)},
-        again_s=bucket_length(step.policy) / 2,
+        again_s=counting.again_s(step.policy),
         error=_error(scene, step, verdict),
     )
 
@@ -56,16 +45,25 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     assert isinstance(step, Bake)
     _refuse_crashing(scene, step.revision, memory)
     # At full traffic there is nothing to compare with: the limit alone is held.
-    update = {"window_s": step.for_s, "min_requests": 0, "horizon_s": None, "bucket_s": None}
+    update: Json = {
+        "window_s": step.for_s,
+        "min_requests": 0,
+        "horizon_s": None,
+        "bucket_s": None,
+        "metrics": None,
+    }
     policy = step.policy.model_copy(update=update)
-    evidence = _look(_evidence(memory), scene, step, memory)
+    evidence = counting.look(_evidence(memory), scene, step, memory)
     verdict = judge(evidence, policy, elapsed(memory))
     left = max(step.for_s - elapsed(memory), 0.0)
-    done = verdict.outcome == "promote"
-    again_s = bucket_length(policy) / 2
+    unread = counting.unread(evidence, scene, step, memory)
+    done = verdict.outcome == "promote" and unread is None
+    again_s = counting.again_s(step.policy if unread else policy)
     text = f"failed {verdict.new}" if done else f"about {left:.0f}s to go"
     if verdict.state in ("no_data", "suspicious"):
         text = verdict.reason
+    elif unread is not None and left == 0:
+        text = unread
     error = _error(scene, step, verdict)
     return Look(
         done,
@@ -77,44 +75,6 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     )
 
 
-def _look(evidence: Evidence, scene: Scene, step: Analyse | Bake, memory: Memory) -> Evidence:
-    """The evidence with what the counters say now. That they cannot be read is not the release's
-    fault."""
-    try:
-        counts = scene.provider.requests()
-    except (NoDataError, TemporaryError):
-        return unseen(evidence)
-    new = counts.get(step.revision.key, RequestCounts())
-    old = counts.get(step.baseline.key, RequestCounts()) if step.baseline else RequestCounts()
-    quantile = step.policy.latency_quantile
-    if quantile is not None and evidence.slow_over_s is None:
-        bound = _bound(old, quantile)
-        evidence = evidence if bound is None else frozen(evidence, bound)
-    last = memory.get("last")
-    at = float(last) if isinstance(last, int | float) else scene.clock()
-    now = Seen(at=at, new=_triple(new, evidence), old=_triple(old, evidence))
-    return seen(evidence, now, step.policy)
-
-
-def _triple(counts: RequestCounts, evidence: Evidence) -> Triple:
-    bound = evidence.slow_over_s
-    if bound is None or not counts.latency_buckets:
-        return (counts.total, counts.failed, 0)
-    all_of_them = max(counts.latency_buckets.values())
-    slow = all_of_them - counts.latency_buckets.get(bound, all_of_them)
-    return (counts.total, counts.failed, min(slow, counts.total))
-
-
-def _bound(old: RequestCounts, quantile: float) -> float | None:
-    """The least bound of the baseline's histogram that holds `quantile` of its answers."""
-    total = max(old.latency_buckets.values(), default=0)
-    if total < ENOUGH_FOR_A_QUANTILE:
-        return None
-    bounds = sorted(old.latency_buckets.items())
-    found = next(bound for bound, count in bounds if count >= quantile * total)
-    return found if found != float("inf") else None
-
-
 def _evidence(memory: Memory) -> Evidence:
     return Evidence.model_validate(memory.get("evidence") or {})
 
@@ -122,6 +82,7 @@ def _evidence(memory: Memory) -> Evidence:
 def _kept(scene: Scene, memory: Memory, revision: Ref, evidence: Evidence) -> Json:
     return {
         "begun": True,
+        "begun_at": counting.begun_at(scene, memory),
         "evidence": TypeAdapter(Json).validate_python(evidence.model_dump(mode="json")),
         "restarts": memory.get("restarts", _restarts(scene, revision)),
     }

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import OrchestrateError, StepFailed
 from orchestrate.core.plan import Plan
-from orchestrate.core.protocols import Provider, Secrets
+from orchestrate.core.protocols import MetricSource, Provider, Secrets
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
@@ -32,6 +32,8 @@ class Scene:
     provider: Provider
     revision: Callable[[str], Revision]
     host: str | None = None
+    source: MetricSource | None = None
+    """What the steps' metrics are asked of."""
     clock: Callable[[], float] = time.time
     plan: Plan | None = None
     environment: Environment | None = None
@@ -79,7 +81,11 @@ def failed(
     kind: type[StepFailed], message: str, scene: Scene, revision: Ref, *, why: list[str]
 ) -> OrchestrateError:
     """A failure of a revision, with the last lines it logged."""
-    lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    try:
+        lines = told_once([line.text for line in scene.provider.logs(revision, LOG_LINES)])
+    except OrchestrateError as problem:
+        # What went wrong is the news, not that its log cannot be read besides.
+        why, lines = [*why, f"its log could not be read: {problem.message}"], []
     if lines:
         why = [*why, "last lines of its log:", *lines[-LINES_SHOWN:]]
     return kind(message, why=why, fix=FIX)

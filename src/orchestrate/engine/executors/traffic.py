@@ -9,8 +9,6 @@ from orchestrate.core.protocols import LiveState, Replica, Write
 from orchestrate.core.steps import Drain, Route, Share, Step, Stop, Switch
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed
 
-STOP_WITHIN_S = 300.0
-
 
 def route(step: Step, scene: Scene, write: Write) -> None:
     assert isinstance(step, Route)
@@ -23,15 +21,25 @@ def routed(step: Step, scene: Scene, memory: Memory) -> Look:
     seen = scene.provider.observe()
     wanted = {s.revision.key: s.percent for s in step.shares if s.percent}
     found = {s.revision.key: s.percent for s in seen.shares if s.percent}
-    if found != wanted:
+    if not _near(wanted, found, seen.tolerance):
         raise EdgeFailed(
             "the traffic is not divided as asked",
             why=[f"asked for {wanted}, observed {found}"],
         )
     if not step.shares:
         return Look(True, "nothing is served")
-    parts = [f"{s.percent}% on {s.revision.version}" for s in step.shares if s.percent]
-    return Look(True, ", ".join(reversed(parts)), data={"serving": serving(seen)})
+    parts = [f"{found[s.revision.key]}% on {s.revision.version}" for s in step.shares if s.percent]
+    text = ", ".join(reversed(parts))
+    if found != wanted:
+        text += "; asked for " + " and ".join(f"{p}%" for p in reversed(wanted.values()))
+    return Look(True, text, data={"serving": serving(seen)})
+
+
+def _near(wanted: dict[str, int], found: dict[str, int], tolerance: int) -> bool:
+    """Whether the same revisions have the traffic, each as much of it as the platform can do."""
+    if found.keys() != wanted.keys():
+        return False
+    return all(abs(found[key] - percent) <= tolerance for key, percent in wanted.items())
 
 
 def serving(seen: LiveState) -> dict[str, JsonValue]:
@@ -63,6 +71,8 @@ def drained(step: Step, scene: Scene, memory: Memory) -> Look:
     """Done when no connection is open at the replicas, or the time is over."""
     assert isinstance(step, Drain)
     replicas = _alive(scene, step.revision.key, step.beyond)
+    if replicas and all(r.connections is None for r in replicas):
+        return Look(True, "the platform counts no connections; what it stops may finish first")
     open_ones = sum(r.connections or 0 for r in replicas)
     if open_ones == 0:
         return Look(True, "no connection is open")
@@ -90,9 +100,10 @@ def stopped(step: Step, scene: Scene, memory: Memory) -> Look:
     left = _alive(scene, step.revision.key, step.keep)
     if not left:
         return Look(True, "stopped")
-    if elapsed(memory) >= STOP_WITHIN_S:
+    within_s = scene.provider.capabilities.stops_within_s
+    if elapsed(memory) >= within_s:
         raise StepFailed(
-            f"{step.revision.version} did not stop within {STOP_WITHIN_S:g}s",
+            f"{step.revision.version} did not stop within {within_s:g}s",
             why=[f"replica {r.number} is {r.state}" for r in left],
         )
     return Look(False, f"{len(left)} stopping", again_s=0.1)

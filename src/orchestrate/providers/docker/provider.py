@@ -20,6 +20,7 @@ from orchestrate.core.protocols import (
     Write,
 )
 from orchestrate.core.revision import Artifact, Ref, Revision
+from orchestrate.core.secret import Secret
 from orchestrate.core.steps import Share
 from orchestrate.providers.docker import probe
 from orchestrate.providers.docker.containers import Containers
@@ -67,6 +68,10 @@ class DockerProvider:
             *probe.findings(self.settings, self.host, self.containers, self.images, deployed),
             *self.front.findings(),
         ]
+
+    def registry_login(self) -> tuple[str, Secret] | None:
+        login = self.images.login()
+        return (login["username"], Secret(login["password"])) if login else None
 
     def resolve(self, version: str) -> Artifact:
         return self.images.pin(self.settings.image, version)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from orchestrate.core.errors import ArtifactInvalid, ArtifactMissing, DiskFull
 from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.revision import Artifact
-from orchestrate.providers.local import git, tree, unpack
+from orchestrate.providers.artifacts import git
+from orchestrate.providers.local import tree, unpack
 from orchestrate.providers.local.settings import GitSource, Settings
 from orchestrate.providers.local.unpack import Target
 from orchestrate.providers.processes.disk import free_bytes, told_when_full

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import mcp_types as types
+from anyio import to_thread
 from mcp.server import CacheHint, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -12,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from orchestrate import prompts
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.server.auth import agent
-from orchestrate.server.calling import call, told
+from orchestrate.server.calling import THREADS, call, new_request_id, told
 from orchestrate.server.mcp import catalogue, tasks
 from orchestrate.server.mcp.answers import answer, failure
 from orchestrate.server.mcp.limits import Limits
@@ -36,24 +37,27 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
             raise _refused(error) from error
         return types.ListToolsResult(tools=[catalogue.tool(each) for each in offered])
 
-    async def ask(context: Request, name: str, arguments: Mapping[str, object]) -> Document:
-        asked = Context(service, _caller(context, uid))
+    async def ask(
+        context: Request, name: str, arguments: Mapping[str, object], request_id: str
+    ) -> Document:
+        caller = await to_thread.run_sync(_caller, service, context, uid, limiter=THREADS)
+        asked = Context(service, replace(caller, request_id=request_id))
         return await call(limits.find(name), asked, arguments, people=False)
 
     async def call_tool(
         context: Request, params: types.CallToolRequestParams
     ) -> types.CallToolResult | tasks.Result:
-        given = params.arguments or {}
+        given, request_id = params.arguments or {}, new_request_id()
         try:
             if tasks.wanted(context, params):
                 return tasks.begun(await look(context, given))
-            return answer(await ask(context, params.name, given))
+            return answer(await ask(context, params.name, given, request_id))
         except Exception as error:
-            return failure(*told(error))
+            return failure(*told(error, request_id))
 
     async def look(context: Request, arguments: Mapping[str, object]) -> DeploymentDocument:
         now = {**arguments, "timeout_s": 0}
-        found = await ask(context, tasks.TOOL, now)
+        found = await ask(context, tasks.TOOL, now, new_request_id())
         assert isinstance(found, DeploymentDocument)
         return found
 
@@ -100,13 +104,15 @@ def make_server(service: Service, uid: int, limits: Limits) -> Server[dict[str, 
     return server
 
 
-def _caller(context: Request, uid: int) -> Caller:
+def _caller(service: Service, context: Request, uid: int) -> Caller:
+    """Who asks, as they stand at this call: roles may have changed since they connected."""
+
     async def progress(done: float, of: float, what: str) -> None:
         await context.session.report_progress(done, of, what)
 
     client = context.session.client_params
     name = client.client_info.name if client is not None else "agent"
-    return replace(agent(name, uid), progress=progress)
+    return replace(agent(service.credentials, name, uid), progress=progress)
 
 
 def _refuse_without_tasks(context: Request, method: str) -> None:

@@ -5,6 +5,7 @@ from orchestrate.core.canonical import short
 from orchestrate.core.deployment import StepState
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.documents import (
+    CheckDocument,
     DeploymentDocument,
     DeploymentList,
     Document,
@@ -14,9 +15,9 @@ from orchestrate.tools.documents import (
     LogDocument,
     OverviewDocument,
     PlanDocument,
-    ValidationDocument,
 )
 from orchestrate.tools.present import UNTRUSTED
+from orchestrate.tools.validation_documents import ValidationDocument
 
 LOG_CHARACTERS = 8000
 """Newest log lines that are told as text too; the document has more of them."""
@@ -112,6 +113,10 @@ def _plan(document: PlanDocument) -> list[str]:
         found.append(f"takes at least {words.took(document.at_least_s)}")
     if document.analysis:
         found += _expected(document.analysis)
+    if document.window:
+        found.append(f"window: {document.window}")
+    if document.on_close:
+        found.append(f"if the window closes on it: {document.on_close}")
     if document.needs_approval:
         found.append("needs an approval, which only a person can give")
     if document.needs_confirmation:
@@ -128,14 +133,25 @@ def _expected(expected: ExpectedDocument) -> list[str]:
 def _validation(document: ValidationDocument) -> list[str]:
     found = [document.summary]
     for check in document.checks:
-        found.append(f"{check.result}: {check.name}: {check.text}")
+        found.append(f"{check.result}: {check.name}: {check.text}{_stands_on(check)}")
         if check.fix and check.result in ("fail", "error"):
             found.append(f"fix: {check.fix}")
     return found
 
 
+def _stands_on(check: CheckDocument) -> str:
+    """What an answer was about, where that is a commit or a digest."""
+    found = check.evidence
+    if found is None or ":" not in found.about:
+        return ""
+    again = ", seen before" if found.reused else ""
+    return f" [{found.about[:19]}, {found.at:%Y-%m-%dT%H:%M:%SZ}{again}]"
+
+
 def _environment(document: EnvironmentDocument) -> list[str]:
     found = [document.summary]
+    if document.window:
+        found.append(f"window: {document.window.text}")
     if document.weights_percent:
         found.append(f"traffic: {_weights(document.weights_percent)}")
     if document.address:

@@ -4,6 +4,10 @@ from alembic import context
 
 from orchestrate.store import (  # noqa: F401  each subject with tables of its own is imported here
     audit,
+    evidence,
+    identity,
+    people,
+    tokens,
     verification,
 )
 from orchestrate.store.tables import Base

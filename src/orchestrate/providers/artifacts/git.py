@@ -12,6 +12,8 @@ from orchestrate.core.errors import ArtifactInvalid, ArtifactMissing, ProviderUn
 TIMEOUT_S = 120
 _SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
 
+_ALONE = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+
 
 def is_local(repository: str) -> bool:
     """Whether it is a path rather than an address."""
@@ -61,6 +63,24 @@ def archive(repository: str, commit: str, cache: str) -> Iterator[IO[bytes]]:
         raise ArtifactMissing(f"commit {commit[:12]} is not in {repository} any more")
 
 
+def checkout(repository: str, commit: str, directory: str) -> None:
+    """The files of a commit in the new `directory`, with a history of that one commit.
+
+    Nothing of the repository runs: no hook, no filter that an attribute names, no submodule. Raises
+    ArtifactMissing when the commit cannot be had.
+    """
+    _run(None, "init", "--quiet", "--template=", "--", directory)
+    source = os.path.abspath(repository) if is_local(repository) else repository
+    wanted = ("--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
+    _run(directory, "fetch", "--quiet", *wanted, "--", source, commit)
+    _run(
+        directory, "checkout", "--quiet", "--detach", "--no-recurse-submodules", commit, alone=True
+    )
+    found = _run(directory, "rev-parse", "--verify", "HEAD").strip()
+    if found != commit:
+        raise ArtifactMissing(f"commit {commit[:12]} is not in {repository} any more")
+
+
 def _fetched(repository: str, commit: str, cache: str) -> str:
     if not os.path.isdir(cache):
         _run(None, "init", "--bare", "--quiet", "--", cache)
@@ -68,7 +88,9 @@ def _fetched(repository: str, commit: str, cache: str) -> str:
     return cache
 
 
-def _run(folder: str | None, *arguments: str) -> str:
+def _run(folder: str | None, *arguments: str, alone: bool = False) -> str:
+    """What git says. `alone`: without the settings of the user and the machine, so that no filter
+    is known that a repository could ask for."""
     try:
         done = subprocess.run(
             [*_git(folder), *arguments],
@@ -78,7 +100,7 @@ def _run(folder: str | None, *arguments: str) -> str:
             timeout=TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=_environment() | (_ALONE if alone else {}),
         )
     except subprocess.TimeoutExpired as problem:
         raise ArtifactMissing(

@@ -1,0 +1,254 @@
+"""Who may do what: people and their roles."""
+
+import base64
+import binascii
+import hashlib
+
+from pydantic import Field
+
+from orchestrate.core.errors import Forbidden, InvalidInput, LastAdministrator, NotNow
+from orchestrate.core.identity import Role
+from orchestrate.core.names import check_name
+from orchestrate.store import audit, people, tokens
+from orchestrate.store.database import Session, begin_writing
+from orchestrate.store.people import PersonRow
+from orchestrate.tools.access_documents import (
+    AccessDocument,
+    PeopleDocument,
+    PersonAnswer,
+    PersonDocument,
+)
+from orchestrate.tools.operation import Arguments, Context
+
+KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-rsa")
+
+
+class GetAccess(Arguments):
+    """No arguments."""
+
+
+class ListPeople(Arguments):
+    """No arguments."""
+
+
+class FirstAdministrator(Arguments):
+    person: str = Field(max_length=63)
+
+
+class SetPerson(Arguments):
+    person: str = Field(max_length=63)
+    roles: list[Role] = Field(default=[], max_length=4)
+    environments: list[str] = Field(default=[], max_length=100)
+    uids: list[int] = Field(default=[], max_length=20)
+    keys: list[str] = Field(default=[], max_length=20)
+    """SSH public keys, one line each."""
+
+
+class ChangeRoles(Arguments):
+    person: str
+    grant: list[Role] = Field(default=[], max_length=4)
+    revoke: list[Role] = Field(default=[], max_length=4)
+
+
+class RemovePerson(Arguments):
+    person: str
+
+
+def get_access(context: Context, given: GetAccess) -> AccessDocument:
+    """Who asks, and what they may do."""
+    principal, service = context.caller.principal, context.service
+    with service.store.session() as session:
+        anybody = people.anybody(session)
+    return AccessDocument(
+        name=principal.name,
+        person=principal.person,
+        kind=principal.kind,
+        roles=sorted(principal.roles),
+        environments=list(principal.environments),
+        credential=principal.credential,
+        people=anybody,
+        read_only=service.read_only,
+        alarm=list(service.alarm),
+    )
+
+
+def list_people(context: Context, given: ListPeople) -> PeopleDocument:
+    """People and their roles."""
+    with context.service.store.session() as session:
+        return PeopleDocument(items=[_person(session, row) for row in people.every(session)])
+
+
+def make_first_administrator(context: Context, given: FirstAdministrator) -> PersonAnswer:
+    """Make the owner of the service its first administrator."""
+    principal = context.caller.principal
+    name = check_name(given.person, "person")
+    with context.service.store.session() as session:
+        begin_writing(session)
+        if people.anybody(session):
+            raise NotNow(
+                "there are people here already",
+                why=["only the first administrator is made so"],
+                fix=["an administrator adds others: orchestrate auth add NAME --role ROLE"],
+            )
+        if context.caller.door != "rest" or principal.kind != "person":
+            raise Forbidden(
+                "the first administrator is made on the service's own socket",
+                fix=["at a terminal there: orchestrate init --admin NAME"],
+            )
+        row = people.put(
+            session,
+            name,
+            roles=[Role.ADMIN],
+            environments=[],
+            uids=[context.service.credentials.owner],
+            by=principal.name,
+        )
+        audit.append(session, context.caller.event("person.first", f"person:{name}"))
+        return PersonAnswer(
+            person=_person(session, row), summary=f"{name} administers this service now"
+        )
+
+
+def set_person(context: Context, given: SetPerson) -> PersonAnswer:
+    """Add a person, or set one anew."""
+    name = check_name(given.person, "person")
+    keys = [_public_key(line) for line in given.keys]
+    with context.service.store.session() as session:
+        begin_writing(session)
+        _refuse_uids_of_others(session, name, given.uids)
+        new = people.look(session, name)
+        before = [] if new is None or new.removed_at else list(new.roles)
+        row = people.put(
+            session,
+            name,
+            roles=given.roles,
+            environments=given.environments,
+            uids=given.uids,
+            by=context.caller.actor,
+        )
+        _refuse_without_administrator(session)
+        for fingerprint, line in keys:
+            _refuse_key_of_others(session, name, fingerprint)
+            people.add_key(session, name, fingerprint, line)
+        event = context.caller.event(
+            "person.set",
+            f"person:{name}",
+            roles_before=list(before),
+            roles=[role.value for role in given.roles],
+            environments=list(given.environments),
+            uids=list(given.uids),
+            keys=[fingerprint for fingerprint, _ in keys],
+        )
+        audit.append(session, event)
+        return PersonAnswer(person=_person(session, row), summary=_may(row))
+
+
+def change_roles(context: Context, given: ChangeRoles) -> PersonAnswer:
+    """Give roles to a person, or take them away."""
+    with context.service.store.session() as session:
+        begin_writing(session)
+        row = people.find(session, given.person)
+        roles = (row.held | set(given.grant)) - set(given.revoke)
+        people.put(
+            session,
+            row.name,
+            roles=roles,
+            environments=row.environments,
+            uids=row.uids,
+            by=row.created_by,
+        )
+        _refuse_without_administrator(session)
+        event = context.caller.event(
+            "person.roles",
+            f"person:{row.name}",
+            granted=[role.value for role in given.grant],
+            revoked=[role.value for role in given.revoke],
+        )
+        audit.append(session, event)
+        return PersonAnswer(person=_person(session, row), summary=_may(row))
+
+
+def remove_person(context: Context, given: RemovePerson) -> PersonAnswer:
+    """Take all roles, keys and tokens from a person."""
+    with context.service.store.session() as session:
+        begin_writing(session)
+        row = people.find(session, given.person)
+        document = _person(session, row)
+        people.remove(session, row)
+        session.flush()
+        _refuse_without_administrator(session)
+        for token in tokens.every(session, row.name):
+            tokens.end(session, token, context.caller.actor)
+        audit.append(session, context.caller.event("person.remove", f"person:{row.name}"))
+    return PersonAnswer(person=document, summary=f"{document.name} may do nothing here any more")
+
+
+# -- helpers, in call order
+
+
+def _refuse_uids_of_others(session: Session, name: str, uids: list[int]) -> None:
+    for uid in uids:
+        other = people.of_uid(session, uid)
+        if other is not None and other.name != name:
+            raise InvalidInput(
+                f"user {uid} of this machine is {other.name} already",
+                why=["one user is one person: else one could approve what the other asked for"],
+                fix=[f"take it from {other.name} first: orchestrate auth add {other.name} ..."],
+            )
+
+
+def _refuse_key_of_others(session: Session, name: str, fingerprint: str) -> None:
+    row = people.key(session, fingerprint)
+    if row is not None and row.person != name:
+        raise InvalidInput(
+            f"the key {fingerprint} is {row.person}'s already",
+            why=["one key is one person's: else one could approve what the other asked for"],
+            fix=["give another key"],
+        )
+
+
+def _refuse_without_administrator(session: Session) -> None:
+    if not people.administrators(session):
+        raise LastAdministrator(
+            "nobody would be left who can give rights",
+            why=["an administrator that is limited to environments does not count"],
+            fix=["make somebody else one first: orchestrate auth grant NAME --role admin"],
+        )
+
+
+def _public_key(line: str) -> tuple[str, str]:
+    """Fingerprint and text of a public key. Raises InvalidInput."""
+    words = line.strip().split(" ", 2)
+    try:
+        if len(words) < 2 or words[0] not in KEY_TYPES or "\n" in line.strip():
+            raise ValueError
+        raw = base64.b64decode(words[1], validate=True)
+        length = int.from_bytes(raw[:4])
+        if raw[4 : 4 + length] != words[0].encode():
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise InvalidInput(
+            "this is not an SSH public key",
+            why=[f"it is one line, and begins with {', '.join(KEY_TYPES)}"],
+            fix=["give the .pub file, such as ~/.ssh/id_ed25519.pub"],
+        ) from None
+    found = base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+    return f"SHA256:{found}", f"{words[0]} {words[1]}"
+
+
+def _may(row: PersonRow) -> str:
+    roles = ", ".join(sorted(row.held)) or "nothing"
+    where = f" in {', '.join(row.environments)}" if row.environments else ""
+    return f"{row.name}: {roles}{where}"
+
+
+def _person(session: Session, row: PersonRow) -> PersonDocument:
+    return PersonDocument(
+        name=row.name,
+        roles=sorted(row.held),
+        environments=row.environments,
+        uids=row.uids,
+        keys=[key.fingerprint for key in people.keys(session, row.name)],
+        created_at=row.created_at,
+        created_by=row.created_by,
+    )
