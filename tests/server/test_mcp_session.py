@@ -8,6 +8,7 @@ import pytest
 from mcp import Client
 
 from orchestrate.core.errors import InvalidInput, RateLimited
+from orchestrate.core.identity import Principal
 from orchestrate.server.mcp.answers import LARGEST, answer, failure
 from orchestrate.server.mcp.limits import Limits
 from orchestrate.server.mcp.session import make_server
@@ -40,7 +41,9 @@ def lines(*found: str) -> LogDocument:
 async def test_an_unexpected_error_stays_in_the_log_under_its_number(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    service = cast(Service, SimpleNamespace(version="1", store=Broken()))
+    known = SimpleNamespace(agent=lambda said, uid, user: Principal(said, user, "agent"))
+    found_service = SimpleNamespace(version="1", store=Broken(), credentials=known)
+    service = cast(Service, found_service)
     with caplog.at_level(logging.ERROR):
         async with Client(make_server(service, 0, Limits())) as client:
             result = await client.call_tool("get_overview", {})

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from orchestrate.core.errors import known
+from orchestrate.core.error_codes import known
 from orchestrate.tools import TOOLS
 from tests.support.real import need
 from tests.support.service import World
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.system
 
 Json = dict[str, Any]
 NOBODY = 65534
-ENDS_THE_SERVICE = ("retire_service", "stop_service")
+ENDS_THE_SERVICE = ("retire_service", "stop_service", "accept_restore")
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,24 @@ def documents(world: World) -> dict[str, Json]:
         "delete_environment": ("DELETE", "/api/environments/other?confirm=other", None),
         "get_service": ("GET", "/api/service", None),
         "doctor": ("GET", "/api/doctor", None),
+        "list_audit": ("GET", "/api/audit?limit=3", None),
+        "verify_audit": ("POST", "/api/audit/verify", {"since": 2}),
+        "get_access": ("GET", "/api/access", None),
+        "make_first_administrator": ("POST", "/api/first-administrator", {"person": "lee"}),
+        "list_people": ("GET", "/api/people", None),
+        "set_person": ("POST", "/api/people", {"person": "dana", "roles": ["viewer"]}),
+        "change_roles": ("POST", "/api/people/dana/roles", {"grant": ["approver"]}),
+        "create_token": ("POST", "/api/tokens", {"role": "viewer", "person": "dana"}),
+        "list_tokens": ("GET", "/api/tokens?everybody=true", None),
+        "remove_person": ("DELETE", "/api/people/dana", None),
     }
     found = {"start_deployment": first}
     for name, (method, path, body) in calls.items():
         answer = ask(world, method, path, body)
         assert (answer.status, answer.kind) == (200, "application/json"), (name, answer)
         found[name] = answer.document
+    token = ask(world, "POST", "/api/tokens", {"role": "viewer"}).document["about"]["id"]
+    found["revoke_token"] = ask(world, "DELETE", f"/api/tokens/{token}").document
     world.api.control(held, "cancel")
     world.api.wait(held)
     world.api.wait(baking)
@@ -299,7 +311,7 @@ def test_only_its_owner_can_reach_what_the_service_keeps(world: World) -> None:
 def test_who_connected_is_who_asked(world: World) -> None:
     site = world.small("mine", strategy={"type": "recreate"})
     done = site.deploy("1.0.0").document
-    name = pwd.getpwuid(os.getuid()).pw_name
+    name = world.api.call("GET", "/api/access")["name"]
     assert done["requested_by"] == {"actor": name, "on_behalf_of": None}
 
 
@@ -311,24 +323,46 @@ def test_another_user_cannot_connect(world: World) -> None:
                 link.connect(str(world.home / "run" / name))
 
 
-def test_the_kernel_says_who_asks_where_modes_were_loosened(world: World) -> None:
+@pytest.mark.attack("ID09", "another user connects where modes were loosened", "has no rights")
+def test_the_kernel_says_who_asks_where_modes_were_loosened() -> None:
     need(os.geteuid() == 0, "root", "sudo make test")
-    site = world.small("theirs", strategy={"type": "recreate"})
-    plan = str(world.api.plan("theirs", "1.0.0")["digest"])
+    with a_world() as world:
+        with opened(world), as_user(NOBODY):
+            for method, path in (("GET", "/api/overview"), ("POST", "/api/first-administrator")):
+                found = ask(world, method, path, b"{}" if method == "POST" else None)
+                assert (found.status, found.document["error"]["code"]) == (403, "forbidden")
+        world.api.call("POST", "/api/first-administrator", {"person": "lee"})
+        linked = {"person": "nora", "roles": ["viewer"], "uids": [NOBODY]}
+        world.api.call("POST", "/api/people", linked)
+        with opened(world), as_user(NOBODY):
+            found = ask(world, "GET", "/api/access")
+        assert (found.document["name"], found.document["roles"]) == ("nora", ["viewer"])
+
+
+@pytest.mark.attack("ID09", "a peer connects, then becomes another user", "it is who connected")
+def test_who_asks_is_who_connected_whatever_they_became(world: World) -> None:
+    need(os.geteuid() == 0, "root", "sudo make test")
+    link = OverSocket(world.home / "run" / "api.sock")
+    link.connect()
+    with as_user(NOBODY):
+        link.request("GET", "/api/access")
+        found = json.loads(link.getresponse().read())
+    link.close()
+    assert found["person"] in (pwd.getpwuid(0).pw_name, "lee")
+
+
+@contextmanager
+def opened(world: World) -> Iterator[None]:
+    """The socket open to every user of the machine."""
     door = world.home / "run" / "api.sock"
+    parts = ((world.home, 0o700), (door.parent, 0o700), (door, 0o600))
     try:
-        for path, mode in ((world.home, 0o711), (door.parent, 0o711), (door, 0o666)):
+        for (path, _), mode in zip(parts, (0o711, 0o711, 0o666), strict=True):
             path.chmod(mode)
-        with as_user(NOBODY):
-            started = world.api.start(plan)
+        yield
     finally:
-        for path, mode in ((world.home, 0o700), (door.parent, 0o700), (door, 0o600)):
+        for path, mode in parts:
             path.chmod(mode)
-    done = site.api.wait(started.id).document
-    assert done["requested_by"] == {
-        "actor": pwd.getpwuid(NOBODY).pw_name,
-        "on_behalf_of": None,
-    }
 
 
 @contextmanager

@@ -68,7 +68,33 @@ def connect(path: str) -> socket.socket | None:
             why=[f"{path}: {problem.strerror}"],
             fix=["set ORCHESTRATE_HOME to a directory of your own"],
         ) from problem
+    _refuse_rogue(found, path)
     return found
+
+
+def _refuse_rogue(found: socket.socket, path: str) -> None:
+    """Speak to nobody but the owner of the directory, who is ourselves: another user may have put
+    a socket where ours is looked for. Root may speak to anybody's service."""
+    owner, peer, own = os.stat(os.path.dirname(path)).st_uid, _peer_uid(found), os.geteuid()
+    if peer is None or (owner == peer and own in (0, owner)):
+        return
+    found.close()
+    raise ServiceUnreachable(
+        "what listens there is not your service",
+        why=[
+            f"the directory of {path} belongs to user {owner}, and user {peer} listens",
+            f"you are user {own}",
+        ],
+        fix=["set ORCHESTRATE_HOME to a directory of your own"],
+    )
+
+
+def _peer_uid(found: socket.socket) -> int | None:
+    """User that listens; None where the platform does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    said = found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(said[4:8], sys.byteorder)
 
 
 def _start(directory: str, path: str) -> socket.socket:

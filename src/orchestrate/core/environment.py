@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from orchestrate.core.limits import Limits
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.migrations import Migrations
 from orchestrate.core.model import Model
@@ -111,6 +112,7 @@ class Environment(Model):
     timeout_s: float = Field(default=1800.0, gt=0)
     """Deadline of one deployment, waiting for its turn not counted."""
     when_busy: Literal["refuse", "queue"] = "refuse"
+    limits: Limits | None = None
     checks: Checks = Checks()
     """What must be known of a version before it is deployed."""
     calendar: Calendar = Calendar()

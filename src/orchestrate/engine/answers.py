@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from orchestrate.core.errors import NotTakenBack, OrchestrateError, from_dict
+from orchestrate.core.error_codes import from_dict
+from orchestrate.core.errors import NotTakenBack, OrchestrateError
 from orchestrate.core.plan import Plan
 from orchestrate.engine import journal
 from orchestrate.engine.journal import Order

@@ -20,6 +20,7 @@ from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine import journal
 from orchestrate.engine.expecting import refuse_in_vain
 from orchestrate.engine.gatekeeping import refuse_closed
+from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.migrating import outstanding
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, secrets_of, site_of
@@ -59,8 +60,8 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 
     One transaction takes the environment: the database refuses the second of two at once. A
     rollback never waits: it would be planned from what another deployment is about to change.
-    Raises NothingToDo, SecretMissing, WindowClosed, VerdictOutOfReach, EnvironmentBusy (unless it
-    may wait).
+    Raises NothingToDo, SecretMissing, RateLimited, WindowClosed, VerdictOutOfReach, and
+    EnvironmentBusy unless it may wait.
     """
     _refuse_empty(draft)
     _refuse_secrets(draft)
@@ -71,6 +72,7 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         same = _same_key(session, draft, request)
         if same is not None:
             return same, False
+        refuse_storm(session, draft.site, draft.plan.kind, request.on_behalf_of or request.actor)
         taken = deployments.running(session, draft.site.id) is None
         if taken or waits:
             if taken:  # one that waits is asked when it is its turn

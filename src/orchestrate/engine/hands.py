@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
 
+from orchestrate.core.error_codes import known
 from orchestrate.core.errors import (
     OrchestrateError,
     PlanChanged,
     StepFailed,
     TemporaryError,
-    known,
 )
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from orchestrate.core.audit import AuditEvent
-from orchestrate.core.deployment import Phase, StepState, move
+from orchestrate.core.deployment import Kind, Phase, StepState, move
 from orchestrate.core.errors import UnknownDeployment
 from orchestrate.core.steps import Step
 from orchestrate.store import audit, environments
@@ -44,6 +44,25 @@ def get(session: Session, seq: int) -> DeploymentRow:
 def running(session: Session, environment_id: int) -> DeploymentRow | None:
     """The deployment that has taken the environment and has not ended."""
     return next((r for r in open_ones(session, environment_id) if r.taken_at is not None), None)
+
+
+def begun_since(
+    session: Session, environment_id: int, person: str, since: datetime
+) -> Sequence[datetime]:
+    """When the deployments (rollbacks not counted) were asked for that a person, or an agent on
+    their behalf, began since then; oldest first."""
+    statement = (
+        select(DeploymentRow.created_at)
+        .where(col(DeploymentRow.environment_id) == environment_id)
+        .where(col(DeploymentRow.kind) == Kind.DEPLOY.value)
+        .where(col(DeploymentRow.created_at) > since)
+        .where(
+            (col(DeploymentRow.on_behalf_of) == person)
+            | (col(DeploymentRow.on_behalf_of).is_(None) & (col(DeploymentRow.actor) == person))
+        )
+        .order_by(col(DeploymentRow.seq))
+    )
+    return session.exec(statement).all()
 
 
 def by_idempotency(session: Session, environment_id: int, key: str) -> DeploymentRow | None:

@@ -27,7 +27,7 @@ _FIELDS = (
     "source",
 )
 
-RULES: tuple[str, ...] = ("checks", "calendar", "verify", "migrations")
+RULES: tuple[str, ...] = ("limits", "checks", "calendar", "verify", "migrations")
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""
 

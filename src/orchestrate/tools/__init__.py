@@ -217,6 +217,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         hints=ACT,
         role=Role.DEPLOYER,
         mcp=False,
+        records=True,
     ),
     Operation(
         name="set_environments",

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from orchestrate.core.errors import ConfirmationNeeded, NothingToDo
 from orchestrate.core.migrations import Migration, stays
-from orchestrate.engine.asking import Request, draft_retirement, take
+from orchestrate.engine.asking import draft_retirement, take
 from orchestrate.engine.migrating import applied, listed
 from orchestrate.engine.planning import Draft
 from orchestrate.engine.site import secrets_of
@@ -16,6 +16,7 @@ from orchestrate.store.tables import EnvironmentRow
 from orchestrate.tools import present
 from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Arguments, Context
+from orchestrate.tools.starting import request_of
 
 
 class GetMigrations(Arguments):
@@ -80,8 +81,7 @@ def contract_database(context: Context, given: Contract) -> DeploymentDocument:
         draft = draft_retirement(session, service.place, row)
         _refuse(session, row, draft, given.confirmed)
         assert draft is not None
-    caller = context.caller
-    request = Request(actor=caller.actor, on_behalf_of=caller.on_behalf_of, reason=given.reason)
+    request = request_of(context, given.reason)
     seq, begins = take(service.store, draft, request)
     if begins:
         service.worker.begin(seq)

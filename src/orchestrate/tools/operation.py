@@ -67,7 +67,7 @@ class Caller:
         return self.principal.person if self.principal.kind == "agent" else None
 
     def event(
-        self, action: str, subject: str, outcome: Outcome = "ok", **details: JsonValue
+        self, action: str, subject: str, outcome: Outcome = "ok", /, **details: JsonValue
     ) -> AuditEvent:
         """An event of this call: who, through which door, by which credential."""
         principal = self.principal

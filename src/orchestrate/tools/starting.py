@@ -78,7 +78,7 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
         draft = _again(context, session, row, kept, given.force)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
-        _request(context, given.reason),
+        request_of(context, given.reason),
         timeout_s=given.timeout_s,
         queue=given.queue,
         force=given.force,
@@ -99,7 +99,7 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
         draft = draft_rollback(session, service.place, row, given.version, given.force)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
-        _request(context, given.reason), quarantine=given.quarantine, force=given.force
+        request_of(context, given.reason), quarantine=given.quarantine, force=given.force
     )
     return _begin(context, draft, request)
 
@@ -260,7 +260,8 @@ def _take(context: Context, draft: Draft, request: Request) -> tuple[int, bool]:
     return take(service.store, draft, request)
 
 
-def _request(context: Context, reason: str | None) -> Request:
+def request_of(context: Context, reason: str | None) -> Request:
+    """The request of whoever calls."""
     caller = context.caller
     return Request(
         actor=caller.actor,

@@ -4,6 +4,7 @@ import pytest
 
 from orchestrate.core.config import Config, parse
 from orchestrate.core.environment import EnvironmentType, StrategyName
+from orchestrate.core.limits import Limits
 from orchestrate.core.secret import Secret
 
 pytestmark = pytest.mark.unit
@@ -90,6 +91,7 @@ def test_every_key_reaches_its_field() -> None:
         "requires_approval: true\n"
         "timeout: 2h\n"
         "when_busy: queue\n"
+        "limits: {deployments_per_hour: 6}\n"
     )
     (found,) = config.environments
     assert found.config == {
@@ -120,6 +122,7 @@ def test_every_key_reaches_its_field() -> None:
     assert found.requires_approval
     assert found.timeout_s == 7200
     assert found.when_busy == "queue"
+    assert found.limits == Limits(deployments_per_hour=6)
 
 
 @pytest.mark.parametrize("name", [name.value for name in StrategyName])

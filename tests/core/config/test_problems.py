@@ -118,6 +118,8 @@ def test_the_error_counts_and_points_to_the_reference() -> None:
         ("timeout: 0", 'environments.x.timeout is "0"'),
         ("timeout: 5 minutes", 'timeout is the text "5 minutes"'),
         ("when_busy: wait", "write refuse or queue"),
+        ("limits: {deployments_per_hour: 0}", "write a whole number from 1 to 10000"),
+        ("limits: {deployments_per_day: 3}", "known are deployments_per_hour"),
         ("requires_approval: 'true'", 'requires_approval is the text "true"; write true or false'),
         ("variables: {COUNT: 3}", "variables.COUNT is not a text; quote it"),
         ("variables: {DEBUG: true}", "variables.DEBUG is not a text; quote it"),

@@ -8,6 +8,7 @@ from typing import Literal
 from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill, has_hole
+from orchestrate.core.config.limits import limits_of
 from orchestrate.core.config.migrations import migrations_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.problems import shown
@@ -36,6 +37,7 @@ KEYS = (
     "requires_approval",
     "timeout",
     "when_busy",
+    "limits",
     "checks",
     "windows",
     "freezes",
@@ -91,6 +93,7 @@ def environment_of(
         requires_approval=section.flag("requires_approval", False),
         timeout_s=section.duration("timeout", 1800.0, YEAR_S),
         when_busy=_when_busy(section),
+        limits=limits_of(section),
         checks=checks_of(section, given.read_file),
         calendar=calendar_of(section),
         source=f"{given.file}:{line}",

@@ -1,0 +1,454 @@
+"""Roles, scopes and tokens through the doors of a real service, and what the trail says of it."""
+
+import os
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrate.core.identity import Principal, Role
+from orchestrate.providers.processes.ports import free_port
+from orchestrate.tools import TOOLS
+from tests.support.api import Json, Problem
+from tests.support.real import need_program
+from tests.support.remote import Answer, Remote
+from tests.support.service import World
+from tests.support.service import world as a_world
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.system
+
+ROLES = tuple(Role)
+every_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+
+
+class Office:
+    """A service with people: lee administers it, dana deploys, kim approves, vic looks."""
+
+    def __init__(self, world: World, port: int) -> None:
+        self.world = world
+        self.port = port
+        self.api = world.api
+        self.api.call("POST", "/api/first-administrator", {"person": "lee"})
+        for name, role in (("dana", "deployer"), ("kim", "approver"), ("vic", "viewer")):
+            self.api.call("POST", "/api/people", {"person": name, "roles": [role]})
+        owner = {"dana": "deployer", "kim": "approver", "vic": "viewer", "lee": "admin"}
+        self.remotes = {Role(role): self.remote(name, role) for name, role in owner.items()}
+
+    def token(self, person: str, role: str, **more: object) -> str:
+        body = {"role": role, "person": person, **more}
+        return str(self.api.call("POST", "/api/tokens", body)["token"])
+
+    def remote(self, person: str, role: str, **more: object) -> Remote:
+        return Remote(self.port, self.token(person, role, **more))
+
+    def trail(self, **query: str) -> list[Json]:
+        found = self.api.call("GET", "/api/audit?" + "&".join(f"{k}={v}" for k, v in query.items()))
+        items = found["items"]
+        assert isinstance(items, list)
+        return [item for item in items if isinstance(item, dict)]
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[Office]:
+    need_program("traefik", 'pip install "orchestrate-mcp[edge]"')
+    port = free_port()
+    with a_world("--http", f"127.0.0.1:{port}") as world:
+        for version in ("1.0.0", "1.1.0"):
+            world.release(version)
+        yield Office(world, port)
+
+
+@pytest.fixture(scope="module")
+def places(office: Office) -> dict[str, str]:
+    """Two environments, `berlin` and `tokyo`; in `tokyo` a plan and a deployment. Ids by what
+    names them."""
+    for name in ("berlin", "tokyo"):
+        office.world.small(name, strategy={"type": "recreate"})
+    done = office.api.deploy("tokyo", "1.0.0")
+    assert done.phase == "succeeded", done
+    plan = office.api.plan("tokyo", "1.1.0")["digest"]
+    return {"environment": "tokyo", "deployment": done.id, "plan": str(plan)}
+
+
+def call(tool: Any, remote: Remote, arguments: dict[str, object]) -> Answer:
+    """Call an operation by its route."""
+    method, path = tool.rest
+    rest = dict(arguments)
+    for name in list(rest):
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", str(rest.pop(name)))
+    path = (
+        path.replace("{environment}", "x").replace("{deployment}", "d0").replace("{plan}", "0" * 8)
+    )
+    for left in ("{action}", "{person}", "{token}", "{approval}", "{request}", "{name}"):
+        path = path.replace(left, "cancel" if left == "{action}" else "x")
+    if method == "POST":
+        return remote.call(method, path, rest)
+    query = "&".join(f"{name}={value}" for name, value in rest.items())
+    return remote.call(method, f"{path}?{query}" if query else path)
+
+
+@pytest.mark.attack(
+    "ID01", "every operation with a token of every role", "what is above it is refused"
+)
+@pytest.mark.parametrize("role", ROLES)
+@every_tool
+def test_an_operation_is_done_for_its_role_and_refused_below(
+    office: Office, tool: Any, role: Role
+) -> None:
+    # An argument that nothing knows: whoever is let in is told so, and nothing is done.
+    answer = call(tool, office.remotes[role], {"no_such_argument": "1"})
+    allowed = Principal("x", "x", roles=frozenset({role})).may(tool.role)
+    assert answer.status < 500
+    assert (answer.code != "forbidden") == allowed, (tool.name, role, answer)
+    if not allowed:
+        assert answer.status == 403
+
+
+def test_what_was_refused_is_in_the_trail_with_who_asked(office: Office) -> None:
+    answer = office.remotes[Role.VIEWER].call("POST", "/api/people", {"person": "mallory"})
+    found = answer.document["error"]
+    assert isinstance(found, dict)
+    newest = office.trail(action="call.set_person", outcome="refused")[0]
+    assert (newest["actor"], newest["request_id"]) == ("vic", found["request_id"])
+    assert newest["details"] == {
+        "credential": f"token:{str(office.remotes[Role.VIEWER].token)[5:14]}",
+        "door": "http",
+        "error": "forbidden",
+    }
+
+
+SCOPED = [t for t in TOOLS if {"environment", "deployment", "plan"} & set(t.arguments.model_fields)]
+
+
+@pytest.mark.attack(
+    "ID02", "a token for one environment with the ids of another", "404, as if unknown"
+)
+@pytest.mark.parametrize("tool", SCOPED, ids=lambda tool: tool.name)
+def test_what_lies_outside_a_scope_answers_like_what_is_unknown(
+    office: Office, places: dict[str, str], tool: Any
+) -> None:
+    unknown = {"environment": "nairobi", "deployment": "d424242", "plan": "0123456789ab"}
+    fields = set(tool.arguments.model_fields)
+    more: dict[str, object] = {"action": "cancel"} if "action" in fields else {}
+    if "confirm" in fields:
+        more["confirm"] = "tokyo"
+    for name in fields & places.keys():
+        remote = office.remote("lee", tool.role.value if tool.role != Role.APPROVER else "viewer",
+                               environments=["shop/berlin"])  # fmt: skip
+        real = call(tool, remote, {name: places[name], **more})
+        none = call(tool, remote, {name: unknown[name], **more})
+        assert real.status == none.status == 404, (tool.name, real)
+        assert shape(real, places[name]) == shape(none, unknown[name])
+
+
+def shape(answer: Answer, name: str) -> Json:
+    """What is told, with the name that was asked for blotted out."""
+    told = answer.told
+    return {key: re.sub(rf"\b{name}\b", "*", str(value)) for key, value in told.items()}
+
+
+def test_lists_show_what_lies_within_a_scope_alone(office: Office, places: dict[str, str]) -> None:
+    here = office.remote("lee", "admin", environments=["berlin"])
+    overview = here.call("GET", "/api/overview").document["items"]
+    assert isinstance(overview, list)
+    assert [row["name"] for row in overview if isinstance(row, dict)] == ["berlin"]
+    assert here.call("GET", "/api/deployments").document["items"] == []
+    assert "tokyo" not in str(here.call("GET", "/api/doctor").document)
+
+
+@pytest.mark.attack(
+    "ID02", "an environment outside the scope is set", "404, and nothing is changed"
+)
+def test_nothing_is_set_outside_a_scope(office: Office, places: dict[str, str]) -> None:
+    here = office.remote("lee", "admin", environments=["berlin"])
+    settings = {**office.world.sites["tokyo"].settings, "variables": {"OWNED": "yes"}}
+    answer = here.call("POST", "/api/environments", {"environments": [settings]})
+    assert (answer.status, answer.code) == (404, "unknown_environment")
+    assert "OWNED" not in str(office.api.call("GET", "/api/environments/tokyo?include=settings"))
+
+
+@pytest.mark.attack("ID03", "a deployer's token makes one that is wider or lives longer", "refused")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"role": "admin"},
+        {"role": "approver"},
+        {"role": "deployer", "environments": ["tokyo"]},
+        {"role": "deployer", "environments": ["depot/berlin"]},
+        {"role": "deployer", "expires_s": 86400 * 60},
+        {"role": "viewer", "person": "lee"},
+        {"role": "approver", "agent": "claude"},
+    ],
+    ids=str,
+)
+def test_a_token_is_never_wider_than_what_it_is_made_with(
+    office: Office, more: dict[str, object]
+) -> None:
+    mine = office.remote("dana", "deployer", environments=["shop/berlin"], expires_s=86400)
+    answer = mine.call("POST", "/api/tokens", more)
+    assert (answer.status, answer.code) == (403, "forbidden"), answer
+
+
+def test_a_token_made_with_another_has_its_scope_and_its_end(office: Office) -> None:
+    mine = office.remote("dana", "deployer", environments=["berlin"], expires_s=3600)
+    made = mine.call("POST", "/api/tokens", {"role": "viewer"}).document["about"]
+    assert isinstance(made, dict)
+    assert (made["environments"], made["parent"]) == (["berlin"], str(mine.token)[5:14])
+    tokens = mine.call("GET", "/api/tokens").document["items"]
+    assert isinstance(tokens, list)
+    ends = {t["id"]: t["expires_at"] for t in tokens if isinstance(t, dict)}
+    assert ends[made["id"]] == ends[made["parent"]]
+
+
+@pytest.mark.attack("ID03", "an agent makes a token", "refused")
+def test_an_agent_makes_no_tokens(office: Office) -> None:
+    agent = office.remote("dana", "deployer", agent="claude")
+    assert agent.call("GET", "/api/access").document["kind"] == "agent"
+    assert agent.call("POST", "/api/tokens", {"role": "viewer"}).status == 403
+
+
+@pytest.mark.attack("ID08", "a viewer lists tokens and people", "nothing in them can be used")
+def test_lists_of_tokens_and_people_hold_nothing_to_use(office: Office) -> None:
+    viewer = office.remotes[Role.VIEWER]
+    mine = viewer.call("GET", "/api/tokens?everybody=true").document["items"]
+    assert isinstance(mine, list)
+    assert {t["person"] for t in mine if isinstance(t, dict)} == {"vic"}
+    said = str(viewer.call("GET", "/api/people").document) + str(mine)
+    secrets = [str(remote.token)[14:] for remote in office.remotes.values()]
+    assert not any(secret in said for secret in secrets)
+    stranger = viewer.call("DELETE", f"/api/tokens/{str(office.remotes[Role.ADMIN].token)[5:14]}")
+    nobodys = viewer.call("DELETE", "/api/tokens/abcdefghi")
+    assert (stranger.status, nobodys.status) == (404, 404)
+
+
+@pytest.mark.attack(
+    "ID04", "a token is revoked while its request is held open", "401 within seconds"
+)
+def test_an_open_request_ends_when_its_token_is_revoked(office: Office) -> None:
+    slow = office.world.small("slow", strategy={"type": "blue-green", "bake_s": 90})
+    slow.deploy("1.0.0", strategy="recreate")
+    baking = office.api.begin("slow", "1.1.0").id
+    eventually(lambda: office.api.get(baking).phase == "verifying" or _bakes(office, baking))
+    remote = office.remote("dana", "viewer")
+    answers: list[tuple[float, Answer]] = []
+
+    def wait() -> None:
+        found = remote.call("GET", f"/api/deployments/{baking}/wait?timeout_s=50")
+        answers.append((time.monotonic(), found))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    eventually(lambda: _used(office, remote))
+    revoked = time.monotonic()
+    office.api.call("DELETE", f"/api/tokens/{str(remote.token)[5:14]}")
+    waiting.join(timeout=60)
+    (at, answer) = answers[0]
+    assert answer.status == 401
+    assert at - revoked < 20, "seconds, and not when its time was up"
+    assert remote.call("GET", "/api/access").status == 401
+    office.api.control(baking, "cancel")
+    office.api.wait(baking)
+
+
+def _bakes(office: Office, seq: str) -> bool:
+    return any(state == "running" for state in office.api.get(seq).steps.values())
+
+
+def _used(office: Office, remote: Remote) -> bool:
+    items = office.api.call("GET", "/api/tokens?everybody=true")["items"]
+    assert isinstance(items, list)
+    found = [t for t in items if isinstance(t, dict) and t["id"] == str(remote.token)[5:14]]
+    return found[0]["used_on"] is not None
+
+
+@pytest.mark.attack("ID07", "a service that was just started is asked with no, empty and usual "
+                    "credentials", "nobody is let in")  # fmt: skip
+def test_there_is_no_account_before_somebody_made_one() -> None:
+    port = free_port()
+    with a_world("--http", f"127.0.0.1:{port}") as world:
+        for token in (None, "", "admin", "orchestrate", "orca_" + "0" * 58):
+            answer = Remote(port, token).call("GET", "/api/access")
+            assert (answer.status, answer.code) == (401, "unauthenticated")
+        for path in ("/api/overview", "/api/first-administrator", "/", "/docs"):
+            assert Remote(port).call("GET", path).status == 401
+        assert world.api.call("GET", "/api/people")["items"] == []
+        tokens = world.api.call("GET", "/api/tokens?everybody=true&ended=true")
+        assert tokens["items"] == []
+
+
+@pytest.mark.attack("ID07", "a second first administrator", "refused")
+def test_the_first_administrator_is_made_once(office: Office) -> None:
+    with pytest.raises(Problem) as caught:
+        office.api.call("POST", "/api/first-administrator", {"person": "mallory"})
+    assert caught.value.code == "not_now"
+    answer = office.remotes[Role.ADMIN].call("POST", "/api/first-administrator", {"person": "m"})
+    assert answer.code == "not_now"
+
+
+@pytest.mark.parametrize("name", ["people/lee", "people/lee/roles"])
+def test_the_last_administrator_stays(office: Office, name: str) -> None:
+    with pytest.raises(Problem) as caught:
+        if name.endswith("roles"):
+            office.api.call("POST", f"/api/{name}", {"revoke": ["admin"]})
+        else:
+            office.api.call("DELETE", f"/api/{name}")
+    assert caught.value.code == "last_administrator"
+    assert office.api.call("GET", "/api/access")["roles"] == ["admin"]
+
+
+def test_who_is_removed_has_nothing_left(office: Office) -> None:
+    office.api.call("POST", "/api/people", {"person": "temp", "roles": ["deployer"]})
+    remote = office.remote("temp", "deployer")
+    assert remote.call("GET", "/api/access").status == 200
+    office.api.call("DELETE", "/api/people/temp")
+    assert remote.call("GET", "/api/access").status == 401
+    assert [each["action"] for each in office.trail(subject="person:temp")] == [
+        "person.remove",
+        "person.set",
+    ]
+
+
+@pytest.mark.attack("ID09", "one user or key is linked to a second person", "refused")
+def test_a_user_and_a_key_are_one_persons(office: Office) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl x"
+    office.api.call("POST", "/api/people", {"person": "kay", "roles": ["approver"], "keys": [key]})
+    for body in ({"uids": [os.geteuid()]}, {"keys": [key]}):
+        with pytest.raises(Problem) as caught:
+            office.api.call("POST", "/api/people", {"person": "twin", **body})
+        assert "already" in caught.value.message
+
+
+@pytest.mark.attack(
+    "DO05", "a storm of deployments, a person's and their agent's", "refused; a rollback goes"
+)
+def test_a_storm_of_deployments_is_refused_and_a_rollback_is_not(office: Office) -> None:
+    site = office.world.small(
+        "calm", strategy={"type": "recreate"}, limits={"deployments_per_hour": 2}
+    )
+    for version in ("1.0.0", "1.1.0"):
+        site.live(version)
+    plan = str(office.api.plan("calm", "1.0.0")["digest"])
+    with pytest.raises(Problem) as caught:
+        office.api.start(plan)
+    assert (caught.value.status, caught.value.code) == (429, "rate_limited")
+    agent = office.remote("lee", "deployer", agent="claude")
+    assert agent.call("POST", "/api/deployments", {"plan": plan}).status == 429
+    newest = office.trail(action="call.start_deployment", outcome="refused")
+    assert [each["actor"] for each in newest[:2]] == ["claude", "lee"]
+    assert (
+        office.remotes[Role.DEPLOYER].call("POST", "/api/deployments", {"plan": plan}).status == 200
+    )
+    eventually(lambda: office.api.history("calm")[0]["phase"] == "succeeded", within_s=60)
+    back = office.api.rollback("calm")
+    assert office.api.wait(back.id).phase == "succeeded"
+
+
+def test_each_deployment_is_in_the_trail_from_its_start_to_its_end(
+    office: Office, places: dict[str, str]
+) -> None:
+    found = office.trail(subject=places["deployment"])
+    assert found[0]["action"] == "deployment.end" and found[-1]["action"] == "deployment.start"
+    start = found[-1]
+    assert isinstance(start["details"], dict)
+    assert (start["actor"], start["person"]) == ("lee", "lee")
+    assert start["details"]["environment"] == "shop/tokyo" and start["request_id"]
+    assert {"deployment.phase"} == {each["action"] for each in found[1:-1]}
+
+
+def test_a_changed_environment_is_told_with_what_changed_and_no_variables_value(
+    office: Office,
+) -> None:
+    site = office.world.small("told", strategy={"type": "recreate"})
+    site.change(variables={"PLANTED": "aValueNotForTheTrail"}, timeout_s=77)
+    newest = office.trail(subject="shop/told")[0]
+    assert newest["action"] == "environment.change"
+    assert newest["details"] == {
+        "changes": [
+            {"field": "variables", "names": ["PLANTED"]},
+            {"field": "timeout_s", "before": "1800.0", "after": "77.0"},
+        ],
+        "credential": "socket",
+        "door": "rest",
+    }
+    assert "aValueNotForTheTrail" not in str(office.trail())
+
+
+@pytest.mark.attack(
+    "AU07", "the trail's table cannot be written while somebody sets things", "nothing is set"
+)
+def test_an_operation_that_cannot_be_recorded_fails_and_does_nothing() -> None:
+    with a_world() as world:
+        world.api.call("POST", "/api/first-administrator", {"person": "lee"})
+        database = world.home / "orchestrate.db"
+        _sql(database, "ALTER TABLE audit RENAME TO hidden")
+        calls: list[tuple[str, Json]] = [
+            ("/api/people", {"person": "dana", "roles": ["deployer"]}),
+            ("/api/tokens", {"role": "admin"}),
+        ]
+        for path, body in calls:
+            with pytest.raises(Problem) as caught:
+                world.api.call("POST", path, body)
+            assert caught.value.status == 500
+        with pytest.raises(Problem):
+            world.small("made", strategy={"type": "recreate"})
+        _sql(database, "ALTER TABLE hidden RENAME TO audit")
+        people = world.api.call("GET", "/api/people")["items"]
+        assert isinstance(people, list)
+        assert [p["name"] for p in people if isinstance(p, dict)] == ["lee"]
+        assert world.api.call("GET", "/api/tokens")["items"] == []
+        assert world.api.call("GET", "/api/overview")["items"] == []
+
+
+@pytest.mark.attack(
+    "AU05", "the database is put back while the service is down", "it starts read-only"
+)
+def test_after_an_alarm_nothing_is_changed_until_it_was_accepted(tmp_path: Path) -> None:
+    with a_world() as world:
+        world.small("kept", strategy={"type": "recreate"})
+        world.service.stop()
+        backup = (world.home / "orchestrate.db").read_bytes()
+        world.service.start()
+        world.small("later", strategy={"type": "recreate"})
+        world.service.stop()
+        (world.home / "orchestrate.db").write_bytes(backup)
+        world.service.start()
+        with pytest.raises(Problem) as caught:
+            world.small("never", strategy={"type": "recreate"})
+        assert (caught.value.status, caught.value.code) == (403, "read_only")
+        assert any("the end was cut off" in why for why in caught.value.why)
+        report = world.api.call("POST", "/api/audit/verify")
+        assert report["ok"] is False
+        accepted = world.api.call(
+            "POST", "/api/audit/accept-restore", {"reason": "restored on purpose"}
+        )
+        assert world.service.process is not None
+        assert world.service.process.wait(timeout=30) == 0
+        world.service.start()
+        newest = world.api.call("GET", "/api/audit?action=audit.accept_restore")["items"]
+        assert isinstance(newest, list) and isinstance(newest[0], dict)
+        assert newest[0]["seq"] == accepted["last"]
+        assert world.api.call("POST", "/api/audit/verify")["ok"] is True
+        world.small("again", strategy={"type": "recreate"})
+
+
+def test_a_service_that_only_reads_says_so_and_reads() -> None:
+    with a_world("--read-only") as world:
+        with pytest.raises(Problem) as caught:
+            world.small("never", strategy={"type": "recreate"})
+        assert caught.value.code == "read_only"
+        assert world.api.call("GET", "/api/overview")["items"] == []
+        assert world.api.call("GET", "/api/access")["read_only"] is True
+
+
+def _sql(database: Path, statement: str) -> None:
+    connection = sqlite3.connect(database, timeout=30)
+    with connection:
+        connection.execute(statement)
+    connection.close()
