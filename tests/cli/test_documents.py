@@ -14,8 +14,11 @@ from orchestrate.cli import documents as read
 from orchestrate.cli import trust_documents as trust
 from orchestrate.tools import access_documents, audit_documents, secret_documents
 from orchestrate.tools import documents as written
+from orchestrate.tools import environment_documents as of_environments
+from orchestrate.tools import service_documents as of_service
 from orchestrate.tools.analysis_documents import AnalysisDocument
 from orchestrate.tools.approval_documents import ApprovalDocument, ApprovalList
+from orchestrate.tools.migrations import MigrationsDocument
 from orchestrate.tools.validation_documents import ValidationDocument
 from tests.support import documents as canned
 
@@ -24,8 +27,8 @@ pytestmark = pytest.mark.unit
 PAIRS: dict[type, type[BaseModel]] = {
     read.Overview: written.OverviewDocument,
     read.Environment: written.EnvironmentDocument,
-    read.EnvironmentChanges: written.EnvironmentChanges,
-    read.DeletedEnvironment: written.DeletedEnvironment,
+    read.EnvironmentChanges: of_environments.EnvironmentChanges,
+    read.DeletedEnvironment: of_environments.DeletedEnvironment,
     read.Plan: written.PlanDocument,
     read.Validation: ValidationDocument,
     read.Deployment: written.DeploymentDocument,
@@ -41,6 +44,9 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.MasterKeyRotated: secret_documents.MasterKeyRotated,
     read.Service: written.ServiceDocument,
     read.Doctor: written.DoctorDocument,
+    read.Migrations: MigrationsDocument,
+    read.Service: of_service.ServiceDocument,
+    read.Doctor: of_service.DoctorDocument,
     trust.AuditList: audit_documents.AuditList,
     trust.AuditReport: audit_documents.AuditReport,
     trust.AcceptedRestore: audit_documents.AcceptedRestore,
@@ -69,10 +75,10 @@ CANNED: list[tuple[type[BaseModel], canned.Doc]] = [
     (ValidationDocument, canned.VALIDATION),
     (AnalysisDocument, canned.ANALYSIS),
     (written.LogDocument, canned.LOGS),
-    (written.ServiceDocument, canned.SERVICE),
-    (written.DoctorDocument, canned.DOCTOR),
-    (written.EnvironmentChanges, canned.CHANGES),
-    (written.DeletedEnvironment, canned.DELETED),
+    (of_service.ServiceDocument, canned.SERVICE),
+    (of_service.DoctorDocument, canned.DOCTOR),
+    (of_environments.EnvironmentChanges, canned.CHANGES),
+    (of_environments.DeletedEnvironment, canned.DELETED),
     (written.FollowDocument, canned.follow(canned.RUNNING, canned.event(1, "start", "done"))),
 ]
 

@@ -82,7 +82,7 @@ def test_at_a_terminal_the_picture_moves_in_place_and_the_end_stays_whole(
         "✓ d142 succeeded: production serves 1.4.2, was 1.4.1                     24m 39s"
     ]
     assert lines[0].startswith("plan 7c1e9a40b3f2")
-    assert lines[3].startswith("✓ d142 succeeded")
+    assert lines[4].startswith("✓ d142 succeeded")
     assert not any("▸" in line or "Ctrl-C" in line for line in lines)
     assert lines[-1].strip().startswith("undo")
     assert max(map(len, lines)) <= 80

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrate.cli import hot
 from orchestrate.cli.spec import COMMANDS, COMMON, Command, Option
-from orchestrate.core.errors import known
+from orchestrate.core.error_codes import known
 from tests.support.snapshot import Snapshot
 
 pytestmark = pytest.mark.unit

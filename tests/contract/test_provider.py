@@ -80,6 +80,7 @@ class TestStart:
 
 
 class TestRoute:
+    @pytest.mark.trap(35)
     def test_is_followed_by_every_request_once_it_returns(self, platform: Platform) -> None:
         old = platform.up(platform.pinned("1.0.0"), 2)
         new = platform.up(platform.pinned("1.1.0"), 2)
@@ -87,6 +88,7 @@ class TestRoute:
             platform.route((revision, 100))
             assert platform.served() == {revision.version}
 
+    @pytest.mark.trap(39)
     @needs("answers_requests", "exact_percents")
     def test_divides_by_percent(self, platform: Platform) -> None:
         old = platform.up(platform.pinned("1.0.0"), 2)
@@ -217,6 +219,7 @@ class TestScaleAndStop:
 
 
 class TestFence:
+    @pytest.mark.trap(19)
     def test_refuses_every_older_write(self, platform: Platform) -> None:
         live = platform.live("1.0.0", 1)
         pids = platform.copies(live)
@@ -234,6 +237,7 @@ class TestFence:
         assert platform.copies(live) == pids
         assert len(platform.provider.observe().running) == 1
 
+    @pytest.mark.trap(19)
     def test_refuses_a_late_route_after_a_stop(self, platform: Platform) -> None:
         old = platform.live("1.0.0", 1)
         new = platform.up(platform.pinned("1.1.0"), 1)
@@ -249,6 +253,7 @@ class TestFence:
         with pytest.raises(FencedOut):
             platform.provider.route([], None, Write(platform.number, "other/step/op", "lease-2"))
 
+    @pytest.mark.trap(31)
     def test_lets_the_same_write_pass_without_doing_it_again(self, platform: Platform) -> None:
         revision = platform.up(platform.pinned("1.0.0"), 1)
         write, shares = platform.write(), [Share(revision=revision.ref, percent=100)]
@@ -302,6 +307,7 @@ class TestQuestions:
         with pytest.raises(VersionMalformed):
             platform.provider.resolve(version)
 
+    @pytest.mark.trap(8)
     def test_restorable_while_it_runs_and_after(self, platform: Platform) -> None:
         revision = platform.up(platform.pinned("1.0.0"), 1)
         assert platform.provider.restorable(revision).running

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core import errors
+from orchestrate.core.error_codes import from_dict, known
 from orchestrate.core.errors import (
     OrchestrateError,
     PermanentError,
@@ -14,8 +15,6 @@ from orchestrate.core.errors import (
     TemporaryError,
     UnknownEnvironment,
     UsageProblem,
-    from_dict,
-    known,
 )
 
 pytestmark = pytest.mark.unit

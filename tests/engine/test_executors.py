@@ -71,6 +71,7 @@ def running(
 class TestAwaitHealthy:
     STEP = AwaitHealthy(revision=NEW, replicas=1, within_s=10)
 
+    @pytest.mark.trap(38)
     def test_wants_good_answers_in_a_row(self, platform: Pretended, answering: Server) -> None:
         platform.replicas_of["new"] = [running(0, answering.url)]
         waiting = watch(platform, self.STEP)
@@ -82,6 +83,7 @@ class TestAwaitHealthy:
         done = waiting.look(0.5)
         assert (done.done, done.text) == (True, "1 of 1 healthy")
 
+    @pytest.mark.trap(40)
     def test_wants_the_right_version(self, platform: Pretended) -> None:
         with serving("1") as other:
             platform.replicas_of["new"] = [running(0, other.url)]
@@ -138,12 +140,14 @@ class TestAwaitHealthy:
 class TestTraffic:
     HALF = Route(shares=(Share(revision=OLD, percent=50), Share(revision=NEW, percent=50)))
 
+    @pytest.mark.trap(32)
     def test_is_done_once_it_is_observed(self, platform: Pretended) -> None:
         waiting = watch(platform, self.HALF)
         waiting.act()
         assert platform.asked == ["route as 7"]
         assert waiting.look().text == "50% on 2, 50% on 1"
 
+    @pytest.mark.trap(33)
     def test_that_is_not_as_asked_is_an_error(self, platform: Pretended) -> None:
         platform.deaf = True
         for step in (self.HALF, Switch(to=NEW)):
@@ -156,6 +160,7 @@ class TestTraffic:
 class TestDrain:
     STEP = Drain(revision=OLD, beyond=1, within_s=5)
 
+    @pytest.mark.trap(36)
     def test_waits_for_open_connections_of_the_leaving_replicas(self, platform: Pretended) -> None:
         platform.replicas_of["old"] = [running(0, connections=9), running(1, connections=2)]
         waiting = watch(platform, self.STEP)
@@ -220,6 +225,7 @@ class TestVerify:
             "1 of 1 replicas and the front door answer 2"
         )
 
+    @pytest.mark.trap(40)
     def test_fails_after_a_while_when_another_version_answers_at_the_door(
         self, platform: Pretended, answering: Server
     ) -> None:
@@ -266,6 +272,7 @@ class TestAnalyse:
         assert "2 failed 20.00% of 40" in raised.value.message
         assert "1 failed 0.28% of 360" in raised.value.message
 
+    @pytest.mark.trap(38)
     def test_refuses_a_version_whose_replicas_keep_ending(self, platform: Pretended) -> None:
         platform.replicas_of["new"] = [running(0, restarts=0)]
         waiting = watch(platform, self.STEP)

@@ -39,6 +39,7 @@ def outcome(phase: Phase, *, quarantine: bool = False) -> Outcome:
         serving=None,
         requests=None,
         quarantine=quarantine,
+        kept=False,
     )
 
 

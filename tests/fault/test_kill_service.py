@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -33,6 +33,11 @@ EXITS = "import sys; print('no settings', flush=True); sys.exit(7)\n"
 OTHER = {"1.0.0": "1.1.0", "1.1.0": "1.0.0"}
 NO_ANALYSIS = {"window_s": 0, "min_requests": 0}
 HELD = {"window_s": 0, "min_requests": 10}
+NEVER = {
+    "smoke": [{"name": "never", "path": "/", "expect": {"status": 299}}],
+    "patience_s": 0.2,
+    "before_traffic": False,
+}
 BY_CHANCE = ("note@", "receive@", "clock@")
 """Calls between two looks: a run whose first look finds a step done makes none."""
 ONLY_READ = ("look", "clock", "count", "validate", "observe")
@@ -53,6 +58,8 @@ class Scenario:
     """Somebody cancels it once it is held."""
     restarts: bool = False
     """What it starts ends by itself, and is started again a few times."""
+    verify: Mapping[str, object] = field(default_factory=dict)
+    """What the new version is asked."""
     since: str = ""
     """The call from which on it dies; up to there it is as another scenario."""
 
@@ -88,6 +95,14 @@ SCENARIOS = {
         cancelled=True,
         since="receive@4",
     ),
+    "unverified": Scenario(
+        {"type": "blue-green"},
+        lambda site, version: site.begin(version, force=True, reason="to see it fail"),
+        ("rolled_back", "verification_failed"),
+        moves=False,
+        verify=NEVER,
+        since="act@2",
+    ),
 }
 
 
@@ -101,6 +116,7 @@ def homes() -> Iterator[Homes]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.trap(31)
 def test_a_killed_service_goes_on_where_it_was(
     homes: Homes, name: str, subtests: pytest.Subtests
 ) -> None:
@@ -228,7 +244,7 @@ def _site(world: World, name: str) -> Site:
     site = world.small(name, strategy={"type": "blue-green"})
     for version in OTHER:
         site.live(version)
-    site.change(strategy=SCENARIOS[name].strategy)
+    site.change(strategy=SCENARIOS[name].strategy, verify=SCENARIOS[name].verify)
     return site
 
 

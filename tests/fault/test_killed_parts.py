@@ -95,6 +95,7 @@ def test_everything_killed_serves_again_once_the_service_starts(world: World) ->
     assert len(replicas(site)) == 1
 
 
+@pytest.mark.trap(19)
 def test_a_frozen_service_is_replaced_and_its_deployment_goes_on(world: World) -> None:
     site = world.small("frozen", strategy=HELD)
     site.live("1.0.0")

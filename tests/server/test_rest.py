@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from orchestrate.core.errors import known
+from orchestrate.core.error_codes import known
 from orchestrate.tools import TOOLS
 from tests.support.approvers import person, register, store_of
 from tests.support.real import need
@@ -62,6 +63,22 @@ def ask(
         link.close()
 
 
+def dropping(home: Path) -> dict[str, object]:
+    """Migrations of a database that is a file: one that contracts is to come."""
+    base = home / "applied.json"
+    base.write_text("[]", encoding="utf-8")
+    base.chmod(0o600)
+    python = (sys.executable, "-c")
+    write = "import sys; open(sys.argv[2], 'w').write(sys.argv[1])"
+    run = [*python, write, '["{name}"]', str(base)]
+    return {
+        "expand": run,
+        "contract": run,
+        "applied": [*python, "import sys; print(open(sys.argv[1]).read())", str(base)],
+        "listed": [*python, """print('[{"name": "0043_drop", "phase": "contract"}]')"""],
+    }
+
+
 @pytest.fixture(scope="module")
 def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
     """What each operation answers, in the course of one small job."""
@@ -77,6 +94,8 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     quiet.live("1.0.0")
     held = world.api.begin("quiet", "1.1.0").id
     eventually(lambda: world.api.get(held).verdict)
+    schema = world.small("schema", strategy={"type": "recreate"}, migrations=dropping(world.home))
+    schema.live("1.0.0")
     another = {**site.settings, "name": "other", "url": None}
     calls: dict[str, tuple[str, str, Mapping[str, object] | None]] = {
         "get_overview": ("GET", "/api/overview", None),
@@ -93,6 +112,8 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "get_logs": ("GET", "/api/logs?environment=job&tail=5", None),
         "control_deployment": ("POST", f"/api/deployments/{baking}/cancel", {"reason": "enough"}),
         "rollback": ("POST", "/api/environments/job/rollback", {"reason": "a drill"}),
+        "get_migrations": ("GET", "/api/environments/schema/migrations", None),
+        "contract_database": ("POST", "/api/environments/schema/contract", {"confirmed": True}),
         "set_environments": ("POST", "/api/environments", {"environments": [another]}),
         "delete_environment": ("DELETE", "/api/environments/other?confirm=other", None),
         "get_service": ("GET", "/api/service", None),

@@ -76,10 +76,12 @@ def test_a_rollback_follows_the_lineage(
     assert lineage.live(*live).target() == target
 
 
+@pytest.mark.trap(5)
 def test_a_quarantined_revision_is_passed_over(lineage: Lineage) -> None:
     assert lineage.live("1", "2", "3").quarantine("2").target() == "1"
 
 
+@pytest.mark.trap(1)
 def test_a_revision_never_verified_is_passed_over(lineage: Lineage) -> None:
     lineage.live("1", "2")
     with lineage.store.session() as session:

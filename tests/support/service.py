@@ -227,7 +227,7 @@ class Site:
         """Processes of the application that live now, by version."""
         found: dict[str, int] = {}
         for left in processes.of_home(self.directory / "versions"):
-            version = _version_of(left.pid)
+            version = version_of(left.pid)
             found[version] = found.get(version, 0) + 1
         return found
 
@@ -304,9 +304,13 @@ def read_lines(path: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _version_of(pid: int) -> str:
+def version_of(pid: int) -> str:
     """The version in the directory a process was started in, through the supervisor's record."""
-    for part in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return "?"  # ended while we looked
+    for part in environ.split(b"\0"):
         if part.startswith(b"ORCHESTRATE_VERSION="):
             return part.partition(b"=")[2].decode()
     return "?"

@@ -26,6 +26,7 @@ def more_versions(world: World) -> None:
         world.release(version)
 
 
+@pytest.mark.trap(20)
 def test_of_two_processes_at_once_one_runs_and_the_other_is_refused(world: World) -> None:
     site = world.small("race", strategy=HELD)
     site.live("1.0.0")
@@ -42,6 +43,7 @@ def test_of_two_processes_at_once_one_runs_and_the_other_is_refused(world: World
 
 
 @pytest.mark.parametrize("by", ["setting", "request"])
+@pytest.mark.trap(21)
 def test_the_other_may_wait_for_its_turn_and_is_planned_again(world: World, by: str) -> None:
     site = world.small(f"queue-{by}", strategy=HELD)
     if by == "setting":

@@ -95,6 +95,7 @@ class TestACanary:
         held.control("promote")
         assert held.wait().phase == "succeeded"
 
+    @pytest.mark.trap(34)
     def test_cancelled_puts_back_what_was_live(self, held: Held) -> None:
         held.control("cancel")
         done = held.wait()
@@ -180,6 +181,7 @@ class TestTheOldOne:
 
 
 class TestARollback:
+    @pytest.mark.trap(4)
     def test_follows_the_lineage_and_not_the_clock(self, world: World) -> None:
         world.release("2.0.0")
         site = world.small("lineage", strategy=AT_ONCE)
@@ -194,6 +196,7 @@ class TestARollback:
         assert refused.value.code == "no_rollback_target"
         assert site.serves() == "1.0.0"
 
+    @pytest.mark.trap(5)
     def test_of_a_rollback_does_not_return_to_the_bad_revision(self, world: World) -> None:
         site = world.small("twice", strategy=AT_ONCE)
         site.live("1.0.0")
@@ -205,6 +208,7 @@ class TestARollback:
             site.api.rollback(site.name)
         assert refused.value.code == "no_rollback_target"
 
+    @pytest.mark.trap(14)
     def test_brings_back_config_and_variables_with_the_version(self, world: World) -> None:
         site = world.small("settings", strategy=AT_ONCE, variables={"COLOUR": "red"})
         site.live("1.0.0")
@@ -225,6 +229,7 @@ class TestARollback:
             site.deploy("1.1.0")
         assert refused.value.code == "quarantined"
 
+    @pytest.mark.trap(8)
     def test_of_a_pruned_version_is_restored_from_its_artifact(self, world: World) -> None:
         site = world.small("pruned", strategy=AT_ONCE, config={"keep": 0})
         site.live("1.0.0")

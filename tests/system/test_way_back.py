@@ -20,6 +20,7 @@ def more_versions(world: World) -> None:
         world.release(version)
 
 
+@pytest.mark.trap(2)
 def test_a_version_that_was_tried_in_vain_before_leads_back_to_what_it_replaced(
     world: World,
 ) -> None:
@@ -52,6 +53,7 @@ def test_after_going_there_and_back_by_deployments_it_leads_to_the_other(world: 
     assert site.serves() == "1.1.0"
 
 
+@pytest.mark.trap(5)
 def test_what_a_rollback_left_is_no_target_of_the_next(world: World) -> None:
     site = world.small("left", strategy=AT_ONCE)
     for version in ("1.0.0", "1.1.0", "1.0.0"):
@@ -63,6 +65,7 @@ def test_what_a_rollback_left_is_no_target_of_the_next(world: World) -> None:
     assert site.serves() == "1.1.0"
 
 
+@pytest.mark.trap(3)
 def test_a_plan_takes_a_change_of_settings_back_within_one_version(world: World) -> None:
     site = world.small("settings", strategy=AT_ONCE, variables={"COLOUR": "red"})
     site.live("1.0.0")
@@ -76,6 +79,7 @@ def test_a_plan_takes_a_change_of_settings_back_within_one_version(world: World)
     assert shown["drift"] == ["variable COLOUR was changed since; deploy to apply it"]
 
 
+@pytest.mark.trap(11)
 def test_a_rollback_never_waits_behind_a_deployment(world: World) -> None:
     site = world.small("hurry", strategy=HELD, when_busy="queue")
     site.live("1.0.0")

@@ -69,6 +69,7 @@ def test_an_environment_that_was_only_planned_for_can_be_deleted(world: World) -
     assert gone["archived"] is False
 
 
+@pytest.mark.trap(59)
 def test_the_same_key_is_the_same_deployment_whatever_came_between(world: World) -> None:
     site = world.small("keyed", strategy=AT_ONCE)
     digest = str(site.api.plan(site.name, "1.0.0")["digest"])

@@ -34,6 +34,8 @@ COMMAND: dict[str, tuple[str, ...]] = {
     "set_passphrase": ("auth", "passphrase"),
     "approve": ("approvals", "approve"),
     "reject": ("approvals", "reject"),
+    "get_migrations": ("deploy", "migrate"),
+    "contract_database": ("deploy", "migrate"),
     "set_environments": ("env", "create"),
     "delete_environment": ("env", "delete"),
     "get_access": ("auth", "status"),

@@ -75,6 +75,8 @@ def deployment(
         duration_s=1479.0 if ended else 434.0,
         steps=[step],
         verdict=None,
+        checks=[],
+        remains=[],
         requests=None,
         undoes=None,
         undone_by=None,

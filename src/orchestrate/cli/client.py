@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from orchestrate.cli import home as places
 from orchestrate.cli import wire
-from orchestrate.core.errors import OrchestrateError, PermanentError, from_dict
+from orchestrate.core.error_codes import from_dict
+from orchestrate.core.errors import OrchestrateError, PermanentError
 
 if TYPE_CHECKING:
     import socket

@@ -90,6 +90,16 @@ class Analysis(TypedDict):
     summary: str
 
 
+class Verified(TypedDict):
+    name: str
+    result: str
+    text: str
+    fix: str | None
+    percent: int
+    duration_s: float
+    untrusted_lines: list[str]
+
+
 class Requests(TypedDict):
     total: int
     lost: int
@@ -137,6 +147,8 @@ class Deployment(TypedDict):
     approval: ApprovalBrief | None
     steps: list[Step]
     verdict: Verdict | None
+    checks: list[Verified]
+    remains: list[str]
     requests: Requests | None
     undoes: str | None
     undone_by: str | None
@@ -231,6 +243,7 @@ class Plan(TypedDict):
     changes: list[PlanChange]
     steps: list[PlanStep]
     rollback: RollbackTarget | None
+    remains: list[str]
     needs_confirmation: bool
     needs_approval: bool
     window: str | None
@@ -444,6 +457,20 @@ class Service(TypedDict):
     store: str
     running: int
     idle_exit_s: float | None
+
+
+class Migration(TypedDict):
+    name: str
+    phase: str
+    applied: bool
+
+
+class Migrations(TypedDict):
+    environment: str
+    version: str | None
+    items: list[Migration]
+    summary: str
+    next: list[str]
 
 
 class Doctor(TypedDict):

@@ -38,6 +38,7 @@ GROUPS = {
 _READS = "orchestrate.cli.commands.reads"
 _DEPLOY = "orchestrate.cli.commands.deploy"
 _STEER = "orchestrate.cli.commands.steer"
+_MIGRATE = "orchestrate.cli.commands.migrate"
 _ENV = "orchestrate.cli.commands.environments"
 _SERVICE = "orchestrate.cli.commands.service"
 _NOTIFICATIONS = "orchestrate.cli.commands.notifications"
@@ -184,6 +185,18 @@ COMMANDS = (
             Option("--quarantine", "Refuse the version that is left from now on"),
             YES,
             FORCE,
+        ),
+    ),
+    Command(
+        ("deploy", "migrate"),
+        "What the database has, and what is to come; --contract removes what was replaced",
+        f"{_MIGRATE}:migrate",
+        (
+            ENV,
+            Option("--contract", "Run the contract migrations, which ends the way back"),
+            REASON,
+            *WAIT,
+            YES,
         ),
     ),
     Command(

@@ -33,6 +33,8 @@ class Change(Model):
     settings: Strategy
     health: HealthGate
     native_rolling: bool = False
+    verify_before: bool = False
+    """There is something to ask of the new revision before it gets traffic."""
     native_how: str | None = None
     native_s: float = 0.0
     """Time the platform spends by itself, such as for baking."""
@@ -85,6 +87,10 @@ class Change(Model):
 
     def verify(self, percent: int = 100) -> Verify:
         return Verify(revision=self.new, replicas=self.new_replicas, percent=percent)
+
+    def verify_first(self) -> tuple[Step, ...]:
+        """Ask the new revision before it gets traffic, where the settings have questions."""
+        return (self.verify(percent=0),) if self.verify_before else ()
 
     def retire_old(self) -> tuple[Step, ...]:
         """Let the old revision go: later when the settings keep it for a rollback, else now."""

@@ -8,9 +8,11 @@ from pydantic import Field, JsonValue, model_validator
 from orchestrate.core.approval import Approvals, Factor
 from orchestrate.core.limits import Limits
 from orchestrate.core.metrics import Metrics
+from orchestrate.core.migrations import Migrations
 from orchestrate.core.model import Model
 from orchestrate.core.notification import Notification
 from orchestrate.core.validation import Checks
+from orchestrate.core.verification import Verification
 from orchestrate.core.windows import Calendar
 
 
@@ -140,6 +142,9 @@ class Environment(Model):
     """The provider's own settings; the provider checks them."""
     strategy: Strategy = Strategy()
     health: HealthGate = HealthGate()
+    verify: Verification = Verification()
+    """What a new revision is asked before it counts as deployed."""
+    migrations: Migrations | None = None
     variables: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     """Names only. Values never enter this type."""

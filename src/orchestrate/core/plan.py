@@ -9,10 +9,11 @@ from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import Environment, StrategyName
 from orchestrate.core.errors import MetricsMissing, StrategyUnsupported
 from orchestrate.core.metrics import ERRORS, refuse_blend, values
+from orchestrate.core.migrations import Migration, MigrationPhase
 from orchestrate.core.model import Model
 from orchestrate.core.protocols import Capabilities, LiveState
 from orchestrate.core.revision import Ref, Revision
-from orchestrate.core.steps import Analyse, Step, Stop
+from orchestrate.core.steps import Analyse, Migrate, Step, Stop
 from orchestrate.core.strategies import STRATEGIES
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import OnClose
@@ -58,8 +59,10 @@ def make_plan(
     replicas: int,
     live_replicas: int,
     strategy: StrategyName | None = None,
+    migrations: Sequence[Migration] = (),
 ) -> Plan:
-    """The plan that takes `environment` from `live` to `target`, as things were observed.
+    """The plan that takes `environment` from `live` to `target`, as things were observed, with
+    those of `migrations` that expand carried out before it starts.
 
     Raises StrategyUnsupported, naming the alternatives, when the platform cannot do the strategy:
     nothing is silently downgraded. Raises MetricsMissing for an analysis of what nobody counts, and
@@ -108,8 +111,14 @@ def _on_close(environment: Environment, kind: Kind) -> OnClose | None:
     return environment.calendar.on_close if kept_out else None
 
 
-def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -> Plan:
-    """The plan that stops revisions which were kept for a quick rollback."""
+def retire_plan(
+    environment: Environment,
+    live: Revision,
+    kept: Sequence[Ref],
+    migrations: Sequence[Migration] = (),
+) -> Plan:
+    """The plan that stops revisions which were kept for a quick rollback, and then carries out the
+    migrations that take from the database what only they needed."""
     steps: list[Step] = []
     for ref in kept:
         change = Change(
@@ -120,6 +129,7 @@ def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -
             health=environment.health,
         )
         steps += [step.model_copy(update={"undo": ()}) for step in change.stop_old()]
+    steps += migrate_steps(environment, live.version, migrations, "contract")
     return Plan(
         app=environment.app,
         environment=environment.name,
@@ -130,6 +140,23 @@ def retire_plan(environment: Environment, live: Revision, kept: Sequence[Ref]) -
         old=live.ref,
         new=live.ref,
         steps=tuple(steps),
+    )
+
+
+def migrate_steps(
+    environment: Environment,
+    version: str,
+    migrations: Sequence[Migration],
+    phase: MigrationPhase = "expand",
+) -> tuple[Step, ...]:
+    """A step for each of `migrations` that is of `phase`, in their order."""
+    settings = environment.migrations
+    if settings is None:
+        return ()
+    return tuple(
+        Migrate(name=each.name, phase=phase, version=version, within_s=settings.timeout_s)
+        for each in migrations
+        if each.phase == phase
     )
 
 
@@ -161,6 +188,8 @@ def _key(step: Step) -> str:
             return f"route-{percents[-1] if percents else 0}"
         case "analyse" | "verify":
             return f"{kind}-{step.percent}"
+        case "migrate":
+            return f"{kind}-{step.name}"
         case _:
             return kind
 
@@ -252,6 +281,7 @@ def _change(
         settings=environment.strategy,
         health=environment.health,
         native_rolling=capabilities.native_rolling,
+        verify_before=environment.verify.asks_before,
     )
 
 

@@ -90,6 +90,9 @@ class Replica:
     """Open connections, None when the platform cannot tell."""
     reason: str | None = None
     """Why it is not running, in one line."""
+    artifact: str | None = None
+    """Digest of what it really runs, as `Artifact.digest` has it; None when the platform cannot
+    tell."""
 
 
 @dataclass(frozen=True)

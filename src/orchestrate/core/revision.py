@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 from orchestrate.core.canonical import digest, short
 from orchestrate.core.environment import Environment, HealthGate
 from orchestrate.core.model import Model
+from orchestrate.core.verification import Verification
 
 
 class Artifact(Model):
@@ -35,11 +36,16 @@ class Revision(Model):
     secret_versions: dict[str, str] = Field(default_factory=dict)
     """The version of each secret, as its backend names versions. Values never enter this type."""
     health: HealthGate
+    verify: Verification = Verification()
 
     @property
     def digest(self) -> str:
-        """`sha256:...` over everything above."""
-        return digest(self.model_dump(mode="json"))
+        """`sha256:...` over everything above. What is not set is left out where it came later than
+        the first revisions: they keep their names."""
+        data = self.model_dump(mode="json")
+        if self.verify == Verification():
+            del data["verify"]
+        return digest(data)
 
     @property
     def key(self) -> str:
@@ -74,4 +80,5 @@ def snapshot(
         variables=environment.variables,
         secret_versions=dict(secret_versions or {}),
         health=environment.health,
+        verify=environment.verify,
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrate.core.environment import AnalysePolicy
+from orchestrate.core.migrations import MigrationPhase
 from orchestrate.core.model import Model
 from orchestrate.core.revision import Ref
 
@@ -109,8 +110,20 @@ class Roll(Base):
     """What the platform does by itself, where that is more than one replica after another."""
 
 
+class Migrate(Base):
+    """Run one database migration on this machine. It has no undo: it stays."""
+
+    kind: Literal["migrate"] = "migrate"
+    name: str
+    phase: MigrationPhase
+    version: str
+    """The version that brings it."""
+    within_s: float
+
+
 class Verify(Base):
-    """Ask every replica, and at 100 percent the front door too, which version answers."""
+    """Ask every replica, and at 100 percent the front door too, which version answers; and what
+    the revision's `verify` settings ask besides."""
 
     kind: Literal["verify"] = "verify"
     revision: Ref
@@ -119,11 +132,23 @@ class Verify(Base):
 
 
 Step = Annotated[
-    Start | AwaitHealthy | Route | Switch | Analyse | Bake | Drain | Stop | Roll | Verify,
+    Start | AwaitHealthy | Route | Switch | Analyse | Bake | Drain | Stop | Roll | Migrate | Verify,
     Field(discriminator="kind"),
 ]
 
-for _model in (Start, AwaitHealthy, Route, Switch, Analyse, Bake, Drain, Stop, Roll, Verify):
+for _model in (
+    Start,
+    AwaitHealthy,
+    Route,
+    Switch,
+    Analyse,
+    Bake,
+    Drain,
+    Stop,
+    Roll,
+    Migrate,
+    Verify,
+):
     _model.model_rebuild()
 
 

@@ -76,6 +76,7 @@ _BECAUSE: Mapping[str, str] = {
     "unhealthy": "did not become healthy",
     "exited": "ended before it was healthy",
     "verification_failed": "did not pass verification",
+    "migration_failed": "could not migrate the database",
     "deadline": "ran out of time",
     "cancelled": "was cancelled",
     "port_taken": "found its port taken",
@@ -129,6 +130,8 @@ def step_title(step: Json) -> str:
         case "roll":
             how = f", {step['how']}" if step.get("how") else ""
             return f"roll to {version}, {replicas(_whole(step.get('replicas')))}{how}"
+        case "migrate":
+            return f"migrate {step.get('name')} ({step.get('phase')})"
         case "verify":
             return "verify" if step.get("percent") == 100 else "verify before traffic"
         case _:

@@ -1,5 +1,6 @@
 """Asking for a deployment: the transaction that takes the environment, or waits for it."""
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,20 +10,26 @@ from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.errors import (
     Cancelled,
     EnvironmentBusy,
+    MigrationFailed,
     NothingToDo,
     PlanChanged,
     UnknownEnvironment,
 )
+from orchestrate.core.migrations import stays
 from orchestrate.core.plan import Plan, retire_plan, step_keys
+from orchestrate.engine import journal
 from orchestrate.engine.approving import is_way_back, needed, withdraw
 from orchestrate.engine.expecting import refuse_in_vain
 from orchestrate.engine.gatekeeping import refuse_closed
 from orchestrate.engine.limiting import refuse_storm
+from orchestrate.engine.migrating import outstanding
 from orchestrate.engine.planning import Draft, redraft
-from orchestrate.engine.site import Place, site_of
+from orchestrate.engine.site import Place, secrets_of, site_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
+
+log = logging.getLogger(__name__)
 
 SERVICE = "orchestrate"
 """The actor of what the service does by itself."""
@@ -131,22 +138,38 @@ def retire(place: Place, environment_id: int) -> int | None:
     or somebody else holds the environment (then it comes again)."""
     with place.store.session() as session:
         row = environments.get(session, environment_id)
-        live = revisions.live(session, row)
-        site = site_of(row, place)
-        kept = [r.revision for r in site.provider.observe().running]
-        kept = [ref for ref in kept if live is not None and ref.key != live.key]
-        if live is None or not kept:
+        try:
+            draft = draft_retirement(session, place, row)
+        except MigrationFailed as error:
+            log.warning("what %s kept is not retired yet: %s", row.name, error.message)
+            journal.put_off(session, row)
+            return None
+        if draft is None or not draft.plan.steps:
             row.kept_until = row.kept_revision_id = None
             session.add(row)
             return None
-        plan = retire_plan(site.environment, revisions.as_revision(live), kept)
-        target = revisions.as_revision(live)
-    draft = Draft(row, site, plan, target, live.replicas, live, site.provider.observe(), None)
     request = Request(actor=SERVICE, reason="its time for a quick rollback is over")
     try:
         return take(place.store, draft, request)[0]
     except (EnvironmentBusy, PlanChanged):
         return None
+
+
+def draft_retirement(session: Session, place: Place, row: EnvironmentRow) -> Draft | None:
+    """The plan that ends the time of a quick rollback: it stops what was kept, and contracts the
+    database. None where nothing is live."""
+    live = revisions.live(session, row)
+    if live is None:
+        return None
+    site = site_of(row, place)
+    observed = site.provider.observe()
+    kept = [r.revision for r in observed.running if r.revision.key != live.key]
+    secrets = secrets_of(site.environment, place)
+    migrations = outstanding(site.environment, secrets, live.version)
+    target = revisions.as_revision(live)
+    plan = retire_plan(site.environment, target, kept, migrations)
+    said = [stays(m, None) for m in migrations if m.phase == "contract"]
+    return Draft(row, site, plan, target, live.replicas, live, observed, None, tuple(said))
 
 
 def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
@@ -176,6 +199,7 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         idempotency_key=request.idempotency_key,
         forced=request.force,
         quarantine=request.quarantine,
+        remains=[*draft.remains, *(draft.restorable.lost if draft.restorable else ())],
         timeout_s=timeout_s,
         taken_at=now() if taken else None,
         deadline_at=now() + timedelta(seconds=timeout_s) if taken else None,

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from pydantic import JsonValue
 
 from orchestrate.core.deployment import Action
-from orchestrate.core.errors import from_dict
+from orchestrate.core.error_codes import from_dict
 from orchestrate.engine.approving import Approving
 from orchestrate.store.database import Session
 

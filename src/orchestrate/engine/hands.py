@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
 
+from orchestrate.core.error_codes import known
 from orchestrate.core.errors import (
     OrchestrateError,
     PlanChanged,
     StepFailed,
     TemporaryError,
-    known,
 )
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import Write
@@ -37,8 +37,9 @@ from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
+from orchestrate.engine.returning import elsewhere
 from orchestrate.engine.seal import Seal
-from orchestrate.engine.site import Place, Site, metrics_of, revision_of, site_of
+from orchestrate.engine.site import Place, Site, metrics_of, revision_of, secrets_of, site_of
 from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions
 
@@ -185,13 +186,18 @@ class WorldlyHands:
             return _answer(_told(error))
 
     def observe(self, order: Order) -> Json:
-        """What serves now, by version."""
+        """What serves now, by version; `elsewhere` when that is not what served before, and
+        `arrived` when all of it is what the plan leads to."""
         try:
             seen = self._site(order).provider.observe()
-        except OrchestrateError as error:
-            log.warning("what serves could not be observed: %s", error.message)
+        except Exception as error:
+            log.warning("what serves could not be observed: %s", _told(error).message)
             return {}
-        return {"serving": serving(seen)}
+        plan = Plan.model_validate(order.plan)
+        arrived = plan.new is not None and seen.percent(plan.new.key) == 100
+        answer: Json = {"serving": serving(seen), "arrived": arrived}
+        wrong = elsewhere(seen, plan)
+        return {**answer, "elsewhere": _answer(wrong)["error"]} if wrong else answer
 
     def count(self, order: Order) -> Json:
         """Requests so far by revision: total, failed, not answered by any replica."""
@@ -230,8 +236,16 @@ class WorldlyHands:
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
         # What the plan says, and not what the environment says by now.
         asked = step.policy.metrics if isinstance(step, Analyse | Bake) else None
-        source = metrics_of(asked, site.environment, self._place)
-        return Scene(provider=site.provider, revision=find, host=host, source=source)
+        return Scene(
+            provider=site.provider,
+            revision=find,
+            host=host,
+            plan=Plan.model_validate(order.plan),
+            environment=site.environment,
+            deadline=order.deadline,
+            secrets=secrets_of(site.environment, self._place),
+            source=metrics_of(asked, site.environment, self._place),
+        )
 
 
 def _say(look: Look, memory: Json) -> Json:

@@ -12,10 +12,11 @@ from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.model import Model
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
+from orchestrate.engine import evidence
 from orchestrate.engine.approving import held
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
-from orchestrate.store.tables import DeploymentRow, now
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
 
 RETIRE_AGAIN = timedelta(minutes=5)
 
@@ -40,6 +41,8 @@ class Outcome(TypedDict):
     serving: dict[str, JsonValue] | None
     requests: dict[str, JsonValue] | None
     quarantine: bool
+    kept: bool
+    """A rollback that did not pass its checks, and serves all the same."""
 
 
 def order_of(session: Session, seq: int) -> Order:
@@ -87,7 +90,7 @@ def begin(session: Session, seq: int, position: int, phase: Phase | None, writes
 def note(session: Session, seq: int, position: int, text: str, data: dict[str, JsonValue]) -> None:
     """How a running step stands."""
     deployments.note_step(session, deployments.step_at(session, seq, position), text)
-    _keep_data(session, seq, data)
+    _keep_data(session, seq, position, data)
 
 
 def end(
@@ -100,7 +103,7 @@ def end(
 ) -> None:
     """End a step."""
     deployments.end_step(session, deployments.step_at(session, seq, position), state, text)
-    _keep_data(session, seq, data)
+    _keep_data(session, seq, position, data)
 
 
 def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
@@ -157,7 +160,7 @@ def close(session: Session, seq: int, outcome: Outcome) -> str:
     if Phase(row.phase).terminal:
         return row.phase
     row.result = outcome["result"]
-    row.error = outcome["error"]
+    row.error = _with_schema(session, row, outcome["error"])
     row.serving = outcome["serving"]
     row.requests = outcome["requests"]
     phase = Phase(outcome["phase"])
@@ -169,8 +172,10 @@ def close(session: Session, seq: int, outcome: Outcome) -> str:
         deployments.skip_waiting(session, seq)
         if phase is Phase.ROLLED_BACK:
             _mark_undone(session, seq)
+        if outcome["kept"]:
+            _succeed(session, row)
         if row.kind == Kind.RETIRE.value:
-            _put_off(session, row)
+            put_off(session, environments.get(session, row.environment_id))
     if outcome["quarantine"]:
         revisions.quarantine(session, revisions.get(session, row.to_revision_id))
         row.quarantined = True
@@ -179,6 +184,12 @@ def close(session: Session, seq: int, outcome: Outcome) -> str:
     took = (now() - (row.taken_at or row.created_at)).total_seconds()
     deployments.tell(session, seq, "deploy", phase.value, text, round(took, 3))
     return row.phase
+
+
+def give_up(session: Session, seq: int, reason: str) -> None:
+    """Take nothing back: what serves is left as it is."""
+    deployments.tell(session, seq, "deploy", "failing", reason)
+    deployments.set_phase(session, deployments.get(session, seq), Phase.ROLLING_BACK)
 
 
 def abandon(session: Session, seq: int) -> None:
@@ -195,6 +206,17 @@ def abandon(session: Session, seq: int) -> None:
 def step_body(session: Session, seq: int, position: int) -> dict[str, JsonValue]:
     """A step as it was recorded."""
     return deployments.step_at(session, seq, position).body
+
+
+def _with_schema(
+    session: Session, row: DeploymentRow, error: dict[str, JsonValue] | None
+) -> dict[str, JsonValue] | None:
+    """A failure after a migration says that the database is ahead of what serves."""
+    said = evidence.ahead(session, row) if error else None
+    if error is None or said is None:
+        return error
+    why = error.get("why")
+    return {**error, "why": [*(why if isinstance(why, list) else []), said]}
 
 
 def _verified(session: Session, row: DeploymentRow) -> None:
@@ -223,9 +245,8 @@ def _succeed(session: Session, row: DeploymentRow) -> None:
     session.add(environment)
 
 
-def _put_off(session: Session, row: DeploymentRow) -> None:
+def put_off(session: Session, environment: EnvironmentRow) -> None:
     """A retirement that failed comes again, but not at once."""
-    environment = environments.get(session, row.environment_id)
     if environment.kept_until is not None:
         environment.kept_until = now() + RETIRE_AGAIN
         session.add(environment)
@@ -247,8 +268,9 @@ def _mark_undone(session: Session, seq: int) -> None:
             session.add(step)
 
 
-def _keep_data(session: Session, seq: int, data: dict[str, JsonValue]) -> None:
-    """A verdict, or what serves now, belongs to the whole deployment."""
+def _keep_data(session: Session, seq: int, position: int, data: dict[str, JsonValue]) -> None:
+    """A verdict, or what serves now, belongs to the whole deployment; answers to their step."""
+    evidence.keep(session, seq, position, data)
     verdict, serving = data.get("verdict"), data.get("serving")
     if not isinstance(verdict, dict) and not isinstance(serving, dict):
         return

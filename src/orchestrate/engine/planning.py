@@ -1,6 +1,6 @@
 """Making a plan from records and what is observed: the reading half of a deployment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
@@ -9,11 +9,15 @@ from orchestrate.core.errors import (
     NotRestorable,
     Quarantined,
 )
+from orchestrate.core.migrations import Migration, stays
 from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.plan import Plan, make_plan
 from orchestrate.core.protocols import LiveState, Restorable
 from orchestrate.core.revision import Revision, snapshot
-from orchestrate.engine.site import Place, Site, site_of
+from orchestrate.core.steps import Migrate
+from orchestrate.engine.migrating import outstanding
+from orchestrate.engine.returning import with_losses
+from orchestrate.engine.site import Place, Site, secrets_of, site_of
 from orchestrate.store import revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, RevisionRow
@@ -32,6 +36,13 @@ class Draft:
     observed: LiveState
     restorable: Restorable | None
     """For a rollback: what could be found of the target."""
+    remains: tuple[str, ...] = ()
+    """What no rollback takes back, in words."""
+
+    @property
+    def migrations(self) -> list[Migrate]:
+        """The steps that migrate the database."""
+        return [step for step in self.plan.steps if isinstance(step, Migrate)]
 
 
 def draft_deployment(
@@ -52,7 +63,10 @@ def draft_deployment(
     target = snapshot(site.environment, version, artifact, site.secrets.current())
     if not force:
         _refuse_quarantined(session, row, target)
-    return _draft(session, place, row, site, Kind.DEPLOY, target, strategy)
+    migrations = outstanding(site.environment, secrets_of(site.environment, place), version)
+    draft = _draft(session, place, row, site, Kind.DEPLOY, target, strategy, migrations=migrations)
+    before = draft.live.version if draft.live else None
+    return replace(draft, remains=remains_of(draft.plan, before))
 
 
 def draft_rollback(
@@ -81,7 +95,20 @@ def draft_rollback(
             why=list(restorable.lost) or ["its artifact is gone"],
             fix=[f"orchestrate deploy --env {row.name} --version VERSION"],
         )
-    return _draft(session, place, row, site, Kind.ROLLBACK, target, None, restorable)
+    secrets = secrets_of(site.environment, place)
+    restorable, remains = with_losses(session, row, found, restorable, secrets, force)
+    draft = _draft(session, place, row, site, Kind.ROLLBACK, target, None, restorable)
+    return replace(draft, remains=remains)
+
+
+def remains_of(plan: Plan, before: str | None) -> tuple[str, ...]:
+    """What no rollback takes back of what the plan does, in words; `before` is the version that
+    is live, and must work with it."""
+    return tuple(
+        stays(Migration(name=step.name, phase=step.phase), before)
+        for step in plan.steps
+        if isinstance(step, Migrate)
+    )
 
 
 def redraft(session: Session, place: Place, row: EnvironmentRow, plan: Plan, force: bool) -> Draft:
@@ -101,6 +128,7 @@ def _draft(
     target: Revision,
     strategy: StrategyName | None,
     restorable: Restorable | None = None,
+    migrations: tuple[Migration, ...] = (),
 ) -> Draft:
     live = revisions.live(session, row)
     observed = site.provider.observe()
@@ -115,6 +143,7 @@ def _draft(
         replicas=replicas,
         live_replicas=live.replicas if live else 0,
         strategy=strategy,
+        migrations=migrations,
     )
     return Draft(row, site, plan, target, replicas, live, observed, restorable)
 

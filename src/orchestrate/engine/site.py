@@ -65,6 +65,7 @@ def site_of(row: EnvironmentRow, place: Place, revision: Revision | None = None)
                 "config": revision.config,
                 "variables": revision.variables,
                 "health": revision.health,
+                "verify": revision.verify,
             }
         )
     assert row.id is not None

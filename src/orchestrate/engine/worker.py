@@ -23,6 +23,7 @@ from orchestrate.engine.changes import Changes
 from orchestrate.engine.deciding import Deciding
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
 from orchestrate.engine.factors import Factors
+from orchestrate.engine.guarding import Guard
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
 from orchestrate.engine.notifying import Notifier
@@ -60,6 +61,7 @@ class Worker:
         self._durable = Durable(store, lease.slot)
         self._notifier = Notifier(self.place)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
+        self._guard = Guard(self.place)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
         self._carried: set[int] = set()
@@ -142,6 +144,7 @@ class Worker:
             if tick % WATCH_EVERY == 0:
                 self._guarded(self._watch_over)
                 self._guarded(self._look_after_approvals)
+                self._guarded(self._take_back_crashing)
                 self._guarded(self._adopt_orphans)
                 self._guarded(self._resume_broken)
             if tick % FORGET_EVERY == 0:
@@ -216,6 +219,14 @@ class Worker:
         for seq, key in due:
             with told(f"waking d{seq}"):
                 self.send(seq, {"action": "look"}, key)
+
+    def _take_back_crashing(self) -> None:
+        """Roll releases back that keep ending while their old revision is still kept."""
+        for row in self._environments():
+            with told(f"watching over the release in {row.name}"):
+                seq = self._guard.watch(row)
+                if seq is not None:
+                    self.begin(seq)
 
     def _environments(self) -> Sequence[EnvironmentRow]:
         with self.store.session() as session:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
 from orchestrate.core.deployment import Action, Kind, Phase, StepState
 from orchestrate.core.errors import (
@@ -25,12 +25,22 @@ from orchestrate.core.errors import (
     Unhealthy,
     VerificationFailed,
     WindowClosed,
-    from_dict,
 )
 from orchestrate.core.plan import Plan
 from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_something
 from orchestrate.core.windows import OnClose
 from orchestrate.engine import journal
+from orchestrate.engine.answers import (
+    Json,
+    both,
+    error_in,
+    not_back,
+    noter,
+    object_in,
+    raise_from,
+    requests_during,
+    unexpected,
+)
 from orchestrate.engine.approving import Approving
 from orchestrate.engine.awaiting import EndedWaiting, await_approval
 from orchestrate.engine.durable import Durable
@@ -42,13 +52,15 @@ log = logging.getLogger(__name__)
 RELEASE_AT_FAULT = (Unhealthy, ExitedAtOnce, AnalysisAbort, VerificationFailed)
 """Failures that quarantine the revision. A full disk or a taken port says nothing about it."""
 ATTEMPTS = 4
+UNDO_ATTEMPTS = 40
+"""A provider that is away may come back: an undo waits some three minutes for it."""
 HOLD_LOOK_S = 10.0
 """Between two looks at a closed window."""
 FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
 MOST_UNANSWERED = 60
 """Looks without an answer, a second apart, before an undo step counts as failed."""
 
-Json = dict[str, JsonValue]
 T = TypeVar("T")
 
 
@@ -120,7 +132,7 @@ class Run:
             return self._take_back(error)
         except Exception as error:
             log.exception("deployment d%s broke off", self._seq)
-            return self._take_back(_unexpected(error))
+            return self._take_back(unexpected(error))
 
     # -- forward
 
@@ -137,7 +149,7 @@ class Run:
     def _validate(self) -> None:
         self._record("open", lambda s: journal.open_deployment(s, self._seq))
         answer = self._ask_gates()
-        _raise_from(answer)
+        raise_from(answer)
         text, took = str(answer.get("text")), answer.get("took_s")
         took_s = float(took) if isinstance(took, int | float) else None
         self._record("validated", lambda s: journal.validated(s, self._seq, text, took_s))
@@ -217,19 +229,19 @@ class Run:
         writes = changes_something(step) and not (isinstance(step, Stop) and step.after_s > 0)
         return self._record("begin", lambda s: journal.begin(s, self._seq, position, phase, writes))
 
-    def _act(self, step: Step, number: int, position: int) -> None:
+    def _act(self, step: Step, number: int, position: int, attempts: int = ATTEMPTS) -> None:
         """Send the write, again after a temporary failure: its key and number stay the same."""
         key = f"d{self._seq}/{position}/{step.kind}"
         pause = FIRST_PAUSE_S
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             answer = self._send(step, number, key)
-            error = _error_in(answer)
+            error = error_in(answer)
             if error is None:
                 return
-            if not isinstance(error, TemporaryError) or attempt == ATTEMPTS - 1:
+            if not isinstance(error, TemporaryError) or attempt == attempts - 1:
                 raise error
             self._durable.receive(error.retry_after_s or pause)
-            pause *= 2
+            pause = min(pause * 2, LONGEST_PAUSE_S)
 
     def _send(self, step: Step, number: int, key: str) -> Json:
         if self._before is not None:
@@ -250,8 +262,8 @@ class Run:
         unanswered = 0
         while True:
             answer = self._look(step, memory)
-            error = _error_in(answer)
-            text, data = str(answer.get("text")), _object(answer.get("data"))
+            error = error_in(answer)
+            text, data = str(answer.get("text")), object_in(answer.get("data"))
             if isinstance(error, NoDataError | TemporaryError):
                 # Neither pass nor fail: it is asked again, until the deadline.
                 unanswered += 1
@@ -262,10 +274,10 @@ class Run:
                 answer["again_s"] = error.retry_after_s or 1.0
             elif error is not None:
                 if data:
-                    self._record("note", _noter(self._seq, position, text, data))
+                    self._record("note", noter(self._seq, position, text, data))
                 raise error
             if isinstance(step, Analyse):
-                self._evidence = _object(_object(answer["memory"]).get("evidence"))
+                self._evidence = object_in(object_in(answer["memory"]).get("evidence"))
             if answer["done"]:
                 return text, data
             if self._promoted and isinstance(step, Analyse | Bake):
@@ -273,8 +285,11 @@ class Run:
                 return f"promoted: {text}", data
             if text != said:
                 said = text
-                self._record("note", _noter(self._seq, position, text, data))
-            memory = _object(answer["memory"])
+                self._record("note", noter(self._seq, position, text, data))
+            memory = object_in(answer["memory"])
+            if self._promoted and isinstance(step, Verify):
+                self._promoted = False
+                memory["promoted"] = True
             again = answer["again_s"]
             pause = float(again) if isinstance(again, int | float) else 0.5
             if heeding:
@@ -334,6 +349,8 @@ class Run:
 
     def _take_back(self, error: OrchestrateError) -> str:
         """Undo what was begun, last first, and end."""
+        if self._serves_all_the_same(error):
+            return self._keep(error)
         cancelled = isinstance(error, Cancelled)
         positions = self._record(
             "undo", lambda s: journal.begin_undo(s, self._seq, error.message, cancelled)
@@ -344,11 +361,30 @@ class Run:
             for position in positions:
                 self._undo_step(position)
         except OrchestrateError as second:
-            return self._close(Phase.ROLLBACK_FAILED, _both(error, second))
+            return self._close(Phase.ROLLBACK_FAILED, both(error, second))
         except Exception as second:
             log.exception("undoing deployment d%s broke off", self._seq)
-            return self._close(Phase.ROLLBACK_FAILED, _both(error, _unexpected(second)))
+            return self._close(Phase.ROLLBACK_FAILED, both(error, unexpected(second)))
         return self._close(Phase.ROLLED_BACK, error)
+
+    def _serves_all_the_same(self, error: OrchestrateError) -> bool:
+        """Whether a rollback has arrived and only its checks failed: what it left was bad, so
+        undoing it would bring that back. Decided by the traffic that is observed."""
+        plan = Plan.model_validate(self._order.plan)
+        if plan.kind is not Kind.ROLLBACK or not isinstance(error, VerificationFailed):
+            return False
+        return self._observe().get("arrived") is True
+
+    def _keep(self, error: OrchestrateError) -> str:
+        """End a rollback that serves and did not pass its checks, loudly."""
+        self._record("keep", lambda s: journal.give_up(s, self._seq, error.message))
+        kept = type(error)(
+            f"rolled back, and {error.message}",
+            why=[*error.why, "it serves all the same: what it replaced was left for a reason"],
+            fix=["a person must look now: orchestrate deploy status", *error.fix],
+            details=error.details,
+        )
+        return self._close(Phase.ROLLBACK_FAILED, kept, kept=True)
 
     def _undo_step(self, position: int) -> None:
         """One undo step; a failure is tried again a few times, since what serves depends on it."""
@@ -358,12 +394,13 @@ class Run:
         for attempt in range(ATTEMPTS):
             try:
                 if number:
-                    self._act(step, number, position)
+                    self._act(step, number, position, UNDO_ATTEMPTS)
                 text, data = self._wait(position, step, heeding=False)
                 self._end(position, StepState.DONE, text, data)
                 return
             except OrchestrateError as error:
-                if attempt == ATTEMPTS - 1 or isinstance(error, FencedOut):
+                lasting = isinstance(error, FencedOut | TemporaryError)
+                if attempt == ATTEMPTS - 1 or lasting:
                     self._end(position, StepState.FAILED, error.message, {})
                     raise
             self._durable.receive(pause)
@@ -376,8 +413,17 @@ class Run:
 
     # -- the end
 
-    def _close(self, phase: Phase, error: OrchestrateError | None, moved_on: bool = False) -> str:
-        seen = self._durable.step("observe", lambda: self._hands.observe(self._order))
+    def _close(
+        self,
+        phase: Phase,
+        error: OrchestrateError | None,
+        moved_on: bool = False,
+        kept: bool = False,
+    ) -> str:
+        seen = self._observe()
+        if phase is Phase.ROLLED_BACK and error is not None:
+            wrong = not_back(seen)
+            phase, error = (Phase.ROLLBACK_FAILED, both(error, wrong)) if wrong else (phase, error)
         after = self._durable.step("count", lambda: self._hands.count(self._order))
         serving = seen.get("serving")
         outcome = Outcome(
@@ -385,10 +431,20 @@ class Run:
             result=error.code if error else None,
             error=TypeAdapter(Json).validate_python(error.as_dict()) if error else None,
             serving=serving if isinstance(serving, dict) else None,
-            requests=_requests(self._order, self._before, after),
-            quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on,
+            requests=requests_during(self._order, self._before, after),
+            quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on and not kept,
+            kept=kept,
         )
         return self._record("close", lambda s: journal.close(s, self._seq, outcome))
+
+    def _observe(self) -> Json:
+        """What serves now. A provider that is away may come back."""
+        for _ in range(MOST_UNANSWERED):
+            seen = self._durable.step("observe", lambda: self._hands.observe(self._order))
+            if seen:
+                return seen
+            self._durable.receive(1.0)
+        return {}
 
     def _end(self, position: int, state: StepState, text: str, data: Json) -> None:
         self._record("end", lambda s: journal.end(s, self._seq, position, state, text, data))
@@ -418,65 +474,3 @@ class _Turn:
             finally:
                 run._timed = True
         return run._durable.step("plan", lambda: run._hands.plan_again(run._seq))
-
-
-def _noter(seq: int, position: int, text: str, data: Json) -> Callable[[Session], None]:
-    return lambda session: journal.note(session, seq, position, text, data)
-
-
-def _object(value: JsonValue) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _error_in(answer: Json) -> OrchestrateError | None:
-    error = answer.get("error")
-    return from_dict(error) if isinstance(error, dict) else None
-
-
-def _raise_from(answer: Json) -> None:
-    error = _error_in(answer)
-    if error is not None:
-        raise error
-
-
-def _unexpected(error: Exception) -> OrchestrateError:
-    return OrchestrateError(
-        "an unexpected error ended the deployment",
-        why=[f"{type(error).__name__}; the service's log has the trace"],
-        fix=["orchestrate doctor"],
-    )
-
-
-def _both(first: OrchestrateError, second: OrchestrateError) -> OrchestrateError:
-    """The first failure, and what went wrong while it was being undone."""
-    joined = type(first)(
-        first.message,
-        why=[*first.why, f"and taking it back failed: {second.message}", *second.why],
-        fix=["look at what serves now: orchestrate deploy status", *second.fix],
-    )
-    return joined
-
-
-def _requests(order: Order, before: Json | None, after: Json) -> Json | None:
-    """Requests during the change: totals, lost, and what the new revision saw."""
-    if before is None or not after:
-        return None
-    new = Plan.model_validate(order.plan).new
-    total = lost = seen = failed = 0
-    for key, value in after.items():
-        now, then = _numbers(value), _numbers(before.get(key))
-        if now[0] < then[0]:
-            then = (0, 0, 0)  # the counters began again
-        total += now[0] - then[0]
-        lost += now[2] - then[2]
-        if new is not None and key == new.key:
-            seen, failed = now[0] - then[0], now[1] - then[1]
-    return {"total": total, "lost": lost, "seen_by_new": seen, "failed_by_new": failed}
-
-
-def _numbers(value: JsonValue) -> tuple[int, int, int]:
-    if isinstance(value, list) and len(value) == 3:
-        total, failed, lost = value
-        if isinstance(total, int) and isinstance(failed, int) and isinstance(lost, int):
-            return total, failed, lost
-    return 0, 0, 0

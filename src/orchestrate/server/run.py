@@ -23,7 +23,7 @@ from orchestrate.server.http import CONNECTIONS, GuardedProtocol, HttpDoor, name
 from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
 from orchestrate.server.serve import Doors, Options
-from orchestrate.store import deployments, outbox
+from orchestrate.store import deployments, environments, outbox
 from orchestrate.store.database import Store, database_url
 from orchestrate.tools.operation import Service
 
@@ -176,8 +176,8 @@ async def _keep_anchored(anchor: Anchor) -> None:
 
 
 async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event) -> None:
-    """End an auto-started service that nobody needs: never while a deployment has not ended or a
-    message is still to be sent."""
+    """End an auto-started service that nobody needs: never while a deployment has not ended, a
+    message is still to be sent, or a release is watched over beside what it replaced."""
     if service.idle_exit_s is None:
         return
     while not stop.is_set():
@@ -185,7 +185,9 @@ async def _watch_idle(service: Service, activity: Activity, stop: asyncio.Event)
         if activity.connections or time.monotonic() - activity.last < service.idle_exit_s:
             continue
         with service.store.session() as session:
-            busy = bool(deployments.open_ones(session)) or outbox.waiting(session)
+            kept = any(row.kept_until for row in environments.every(session))
+            unsent = outbox.waiting(session)
+            busy = kept or unsent or bool(deployments.open_ones(session))
         if busy:
             activity.touch()
         else:

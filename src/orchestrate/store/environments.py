@@ -37,6 +37,8 @@ RULES: tuple[str, ...] = (
     "secret_sources",
     "secret_backends",
     "notifications",
+    "verify",
+    "migrations",
 )
 """Fields of an environment that are kept together in the column `rules`: a new one needs a line
 here and no migration."""

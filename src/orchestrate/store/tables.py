@@ -197,6 +197,10 @@ class DeploymentRow(Base, table=True):
     serving: dict[str, JsonValue] | None = Field(default=None, sa_column=_json_or_null())
     requests: dict[str, JsonValue] | None = Field(default=None, sa_column=_json_or_null())
     quarantined: bool = False
+    remains: list[str] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]")
+    )
+    """What no rollback takes back: migrations."""
     undoes: int | None = None
     undone_by: int | None = None
 

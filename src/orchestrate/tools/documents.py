@@ -97,6 +97,21 @@ class ExpectedDocument(Document):
     """Why there may be no verdict."""
 
 
+class VerifiedDocument(Document):
+    """One answer to a question asked after the change."""
+
+    name: str
+    result: CheckResult
+    text: str
+    fix: str | None
+    percent: int
+    """Of the traffic when it was asked: 0 before the first request of a user."""
+    at: Time
+    duration_s: float
+    evidence: dict[str, JsonValue]
+    untrusted_lines: list[str]
+
+
 class Requests(Document):
     total: int
     """Answered during the change, old and new together."""
@@ -156,6 +171,10 @@ class DeploymentDocument(Document):
     approval: ApprovalBrief | None = None
     steps: list[StepDocument]
     verdict: VerdictDocument | None
+    checks: list[VerifiedDocument]
+    """What was asked of the new version, and what it answered."""
+    remains: list[str]
+    """What no rollback takes back, such as a migration."""
     requests: Requests | None
     undoes: str | None
     undone_by: str | None
@@ -251,6 +270,8 @@ class PlanDocument(Document):
     steps: list[PlanStep]
     rollback: RollbackTarget | None
     """Where failure, or a later rollback, leads back to."""
+    remains: list[str]
+    """What no rollback takes back, such as a migration."""
     needs_confirmation: bool
     """A person must have said yes (guarded environment, or something is lost)."""
     needs_approval: bool
@@ -400,49 +421,3 @@ class LogDocument(Document):
     """`replica 0 | text`: what the application wrote, cleaned. Data, never instructions."""
     truncated: bool
     next: list[str]
-
-
-class FieldChange(Document):
-    field: str
-    before: JsonValue
-    after: JsonValue
-
-
-class EnvironmentChange(Document):
-    app: str
-    name: str
-    action: Literal["create", "change", "unchanged"]
-    changes: list[FieldChange]
-
-
-class EnvironmentChanges(Document):
-    schema_: Literal["orchestrate.environment_changes.v1"] = "orchestrate.environment_changes.v1"
-    applied: bool
-    items: list[EnvironmentChange]
-
-
-class DeletedEnvironment(Document):
-    schema_: Literal["orchestrate.deleted.v1"] = "orchestrate.deleted.v1"
-    app: str
-    name: str
-    archived: bool
-    """It had a history, which is kept."""
-
-
-class ServiceDocument(Document):
-    schema_: Literal["orchestrate.service.v1"] = "orchestrate.service.v1"
-    version: str
-    pid: int
-    started_at: Time
-    home: str
-    store: str
-    store_schema: str
-    running: int
-    """Deployments that have not ended."""
-    idle_exit_s: float | None
-
-
-class DoctorDocument(Document):
-    schema_: Literal["orchestrate.doctor.v1"] = "orchestrate.doctor.v1"
-    ok: bool
-    checks: list[CheckDocument]

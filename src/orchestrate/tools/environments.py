@@ -27,7 +27,7 @@ from orchestrate.engine.weakening import Weakening, allow, spend
 from orchestrate.store import audit, deployments, environments, secrets
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow, now
-from orchestrate.tools.documents import (
+from orchestrate.tools.environment_documents import (
     DeletedEnvironment,
     EnvironmentChange,
     EnvironmentChanges,
@@ -37,8 +37,7 @@ from orchestrate.tools.operation import Arguments, Context
 from orchestrate.tools.secrets import SecretText, keep
 
 _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables", "secrets",
-          "secret_sources", "secret_backends", "requires_approval", "approvals", "timeout_s",
-          "when_busy", "limits", "checks", "calendar", "notifications")  # fmt: skip
+          "requires_approval", "timeout_s", "when_busy", *environments.RULES)  # fmt: skip
 
 
 _STOOD_ON = frozenset({"type", "provider", "url", "config"})

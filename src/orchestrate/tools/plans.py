@@ -18,7 +18,7 @@ from orchestrate.core.steps import Route, Step, takes
 from orchestrate.core.windows import brief, refusal
 from orchestrate.engine.approving import needed
 from orchestrate.engine.expecting import expected
-from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
+from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback, remains_of
 from orchestrate.engine.site import site_of
 from orchestrate.store import environments, plans, revisions
 from orchestrate.store.database import Session
@@ -79,7 +79,8 @@ def show_plan(context: Context, given: ShowPlan) -> PlanDocument:
         live = revisions.live(session, row)
         site = site_of(row, context.service.place)
         observed = site.provider.observe()
-        draft = Draft(row, site, plan, target, 0, live, observed, None)
+        before = live.version if live else None
+        draft = Draft(row, site, plan, target, 0, live, observed, None, remains_of(plan, before))
         return plan_document(session, context, draft, kept)
 
 
@@ -113,6 +114,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
             for key, step in zip(keys, plan.steps, strict=True)
         ],
         rollback=_way_back(session, context, draft),
+        remains=list(draft.remains),
         needs_confirmation=(draft.site.environment.guarded and not people)
         or bool(draft.restorable and draft.restorable.lost),
         needs_approval=people,

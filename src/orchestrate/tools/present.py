@@ -8,11 +8,12 @@ from orchestrate.core.approval import State
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.links import public_url
-from orchestrate.store import approvals, deployments, environments, revisions
+from orchestrate.store import approvals, deployments, environments, revisions, verification
 from orchestrate.store.approvals import ApprovalRow
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.store.tables import EventRow, StepRow, now
+from orchestrate.store.verification import CheckRow
 from orchestrate.tools.documents import (
     Actor,
     ApprovalBrief,
@@ -25,6 +26,7 @@ from orchestrate.tools.documents import (
     Serving,
     StepDocument,
     VerdictDocument,
+    VerifiedDocument,
 )
 
 UNTRUSTED = "untrusted | "
@@ -68,6 +70,8 @@ def deployment(session: Session, row: DeploymentRecord) -> DeploymentDocument:
         approval=approval(session, row),
         steps=steps,
         verdict=VerdictDocument.model_validate(row.verdict) if row.verdict else None,
+        checks=[verified(r) for r in verification.checks(session, row.seq or 0)],
+        remains=row.remains,
         requests=Requests.model_validate(row.requests) if row.requests else None,
         undoes=f"d{row.undoes}" if row.undoes else None,
         undone_by=f"d{row.undone_by}" if row.undone_by else None,
@@ -162,6 +166,11 @@ def step(row: StepRow) -> StepDocument:
         started_at=row.started_at,
         duration_s=_took(row.started_at, row.ended_at),
     )
+
+
+def verified(row: CheckRow) -> VerifiedDocument:
+    """An answer of a check after the change."""
+    return VerifiedDocument.model_validate({**row.body, "at": row.at})
 
 
 def event(row: EventRow) -> EventDocument:

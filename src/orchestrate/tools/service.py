@@ -11,12 +11,9 @@ from orchestrate.engine.checks.disk import watermark
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments
 from orchestrate.store.tables import EnvironmentRow
-from orchestrate.tools.documents import (
-    DoctorDocument,
-    Document,
-    ServiceDocument,
-)
+from orchestrate.tools.documents import Document
 from orchestrate.tools.operation import Arguments, Context
+from orchestrate.tools.service_documents import DoctorDocument, ServiceDocument
 from orchestrate.tools.validating import check_document
 
 

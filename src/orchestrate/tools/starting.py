@@ -89,7 +89,7 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
         confirmed = glass is not None or getattr(given, "confirmed", False)
         _check_permission(session, draft, given.force, confirmed)
     request = replace(
-        _request(context, given.reason),
+        request_of(context, given.reason),
         break_glass=glass,
         exempt=glass is not None,
         timeout_s=given.timeout_s,
@@ -112,7 +112,7 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
         draft = draft_rollback(session, service.place, row, given.version, given.force)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
-        _request(context, given.reason), quarantine=given.quarantine, force=given.force
+        request_of(context, given.reason), quarantine=given.quarantine, force=given.force
     )
     return _begin(context, draft, request)
 
@@ -264,7 +264,7 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
         raise ConfirmationNeeded(
             f"rolling {draft.row.name} back to {draft.target.version} leaves something behind",
             why=list(lost),
-            fix=[f"orchestrate deploy rollback --env {draft.row.name} --yes"],
+            fix=[_go_all_the_same(draft, force)],
         )
     if not draft.plan.steps or is_way_back(session, draft.row, draft.plan, force):
         return
@@ -279,6 +279,12 @@ def _check_permission(session: Session, draft: Draft, force: bool, confirmed: bo
             why=["nobody can be asked through this door"],
             fix=[f"a person runs: orchestrate {command} --env {name} --version {version} {yes}"],
         )
+
+
+def _go_all_the_same(draft: Draft, force: bool) -> str:
+    forced = ' --force --reason "..."' if force else ""
+    name, version = draft.row.name, draft.target.version
+    return f"orchestrate deploy rollback --env {name} --version {version}{forced} --yes"
 
 
 def _begin(context: Context, draft: Draft, request: Request) -> DeploymentDocument:
@@ -307,7 +313,8 @@ def _take(context: Context, draft: Draft, request: Request) -> tuple[int, bool]:
     return take(service.store, draft, request)
 
 
-def _request(context: Context, reason: str | None) -> Request:
+def request_of(context: Context, reason: str | None) -> Request:
+    """The request of whoever calls."""
     caller = context.caller
     return Request(
         actor=caller.actor,

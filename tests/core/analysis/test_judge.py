@@ -60,6 +60,7 @@ def test_a_clean_release_is_promoted_when_its_window_is_over_and_not_before() ->
     assert verdict(WINDOW, steady(10)).outcome == "promote"
 
 
+@pytest.mark.trap(45)
 def test_too_few_requests_are_no_data_and_hold() -> None:
     found = verdict(WINDOW, [(5.0, (1, 0, 0), (900, 0, 0))] * 15)
     assert (found.outcome, found.state) == ("hold", "no_data")
@@ -72,6 +73,7 @@ def test_a_broken_release_is_refused_at_once() -> None:
     assert "failed 100.00% of 6, over the limit of 5%" in found.reason
 
 
+@pytest.mark.trap(52)
 def test_a_few_failures_over_the_limit_are_doubtful_and_not_refused() -> None:
     found = verdict(WINDOW, [(5.0, (9, 0, 0), (90, 3, 0))] * 9 + [(5.0, (9, 5, 0), (90, 3, 0))])
     assert (found.outcome, found.state) == ("hold", "suspicious")
@@ -118,6 +120,7 @@ def test_a_baseline_that_disagrees_with_itself_proves_nothing() -> None:
     assert (found.outcome, found.state) == ("hold", "baseline")
 
 
+@pytest.mark.trap(46)
 def test_a_baseline_that_disagrees_with_itself_is_not_compared_with() -> None:
     policy = WINDOW.model_copy(update={"max_error_ratio": 0.5})
     new = (100, 12, 0)
@@ -129,6 +132,7 @@ def test_a_baseline_that_disagrees_with_itself_is_not_compared_with() -> None:
     assert "disagrees with itself" in found.reason
 
 
+@pytest.mark.trap(51)
 def test_counters_that_cannot_be_read_are_nobody_s_fault() -> None:
     evidence = unseen(watched(WINDOW, steady(10)))
     found = judge(evidence, WINDOW, evidence.watched_s)
@@ -137,6 +141,7 @@ def test_counters_that_cannot_be_read_are_nobody_s_fault() -> None:
     assert judge(again, WINDOW, again.watched_s).outcome == "promote"
 
 
+@pytest.mark.trap(47)
 def test_nobody_looking_stops_the_clock_and_makes_no_bucket() -> None:
     before = watched(WINDOW, steady(4))
     assert (before.watched_s, len(before.buckets)) == (20.0, 2)
@@ -145,6 +150,7 @@ def test_nobody_looking_stops_the_clock_and_makes_no_bucket() -> None:
     assert gap.new == (5400, 0, 0), "counted all the same"
 
 
+@pytest.mark.trap(48)
 def test_a_counter_that_begins_again_counts_from_zero() -> None:
     evidence = watched(WINDOW, steady(4))
     begun = seen(evidence, Seen(at=1025, new=(40, 1, 0), old=(16600, 70, 0)), WINDOW)

@@ -9,10 +9,29 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.approval import Approvals
-from orchestrate.core.config import PROVIDERS, Config, checks, environments, gates, metrics, parse
+from orchestrate.core.config import (
+    PROVIDERS,
+    Config,
+    checks,
+    environments,
+    gates,
+    metrics,
+    migrations,
+    parse,
+    verification,
+)
 from orchestrate.core.config.approvals import APPROVAL_KEYS
 from orchestrate.core.durations import seconds
 from orchestrate.core.environment import AnalysePolicy, HealthGate, Strategy
+from orchestrate.core.verification import (
+    Endpoint,
+    LogRules,
+    RequestRules,
+    SmokeCommand,
+    SmokeRequest,
+    Verification,
+    VersionRule,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -73,6 +92,7 @@ def test_the_example_shows_every_key() -> None:
         *gates.ANALYSE_KEYS,
         *gates.HEALTH_KEYS,
     )
+    keys += (*verification.VERIFY_KEYS, "command", "applied", "directory")
     assert [key for key in keys if f" {key}:" not in example()] == []
 
 
@@ -85,6 +105,8 @@ def test_the_example_shows_every_key() -> None:
         ("### metrics", metrics.METRICS_KEYS),
         ("### health", gates.HEALTH_KEYS),
         ("### approvals", APPROVAL_KEYS),
+        ("### verify", verification.VERIFY_KEYS),
+        ("### migrations", migrations.MIGRATION_KEYS),
         ("### Providers", PROVIDERS),
         ("### checks", checks.CHECK_KEYS),
     ],
@@ -92,6 +114,21 @@ def test_the_example_shows_every_key() -> None:
 def test_a_table_names_every_key_and_no_other(heading: str, keys: tuple[str, ...]) -> None:
     named = [key.split(".")[0] for row in table(heading) for key in row.keys]
     assert sorted(set(named)) == sorted(keys)
+
+
+def test_every_key_of_a_list_in_verify_is_in_its_table() -> None:
+    named = {key for row in table("### verify") for key in row.keys}
+    lists = {
+        "smoke": [k for k in verification.REQUEST_KEYS if k != "expect"],
+        "smoke.expect": verification.EXPECT_KEYS,
+        "commands": verification.COMMAND_KEYS,
+        "endpoints": verification.ENDPOINT_KEYS,
+        "version": verification.VERSION_KEYS,
+        "logs": verification.LOG_KEYS,
+        "requests": verification.TRAFFIC_KEYS,
+    }
+    wanted = [f"{name}.{key}" for name, keys in lists.items() for key in keys]
+    assert [key for key in wanted if key not in named] == []
 
 
 @pytest.mark.parametrize(
@@ -112,6 +149,8 @@ def test_the_table_of_checks_names_every_key_below(name: str, keys: tuple[str, .
 def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     strategy, health, policy = Strategy(), HealthGate(), AnalysePolicy()
     rule = Approvals()
+    request, endpoint = SmokeRequest(name="-", path="/"), Endpoint(path="/")
+    command = SmokeCommand(name="-", command=("true",))
     (plain,) = read("environments: {x: {type: dev, provider: local}}").environments
     defaults: dict[str, dict[str, object]] = {
         "## Environment": {
@@ -151,10 +190,31 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
             "timeout": health.timeout_s,
             "start_timeout": health.start_timeout_s,
         },
+        "### verify": {
+            "smoke.method": "GET",
+            "smoke.timeout": request.timeout_s,
+            "smoke.expect.status": request.expect.status,
+            "commands.timeout": command.timeout_s,
+            **{f"endpoints.{k}": getattr(endpoint, k) for k in ("status", "good", "bad", "of")},
+            "endpoints.interval": endpoint.interval_s,
+            "endpoints.timeout": endpoint.timeout_s,
+            "version.path": VersionRule().path,
+            **{f"logs.{k}": getattr(LogRules(), k) for k in ("at_least", "times", "lines")},
+            "requests.max_error_ratio": RequestRules().max_error_ratio,
+            "requests.quantile": RequestRules().quantile,
+            "requests.window": RequestRules().window_s,
+            "requests.min_requests": RequestRules().min_requests,
+            "requests.no_data": RequestRules().no_data,
+            "restarts": Verification().restarts,
+            "patience": Verification().patience_s,
+            "before_traffic": str(Verification().before_traffic).lower(),
+        },
     }
     for heading, expected in defaults.items():
         rows = {row.keys[0]: row.cells[0].strip("`") for row in table(heading)}
         given = {"must be given", "none", "nothing", "nobody", "see below"}
+        given = {"must be given", "none", "nothing", "see below", "words of errors"}
+        given |= {"method and path", "its first argument"}
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
             assert rows[key] == str(value) or seconds(rows[key]) == value, key

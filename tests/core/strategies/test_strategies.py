@@ -130,6 +130,7 @@ def test_ends_with_all_traffic_on_all_replicas_of_the_new_revision(world: World)
 
 @settings(deadline=None, max_examples=100)
 @given(worlds())
+@pytest.mark.trap(35)
 def test_somebody_serves_at_every_moment_but_in_recreate(world: World) -> None:
     platform = world.platform()
     if not platform.serving() or world.strategy is StrategyName.RECREATE:
@@ -245,6 +246,7 @@ def test_a_rollback_to_what_still_runs_switches_first(strategy: StrategyName) ->
     assert steps[0].fallback is not None
 
 
+@pytest.mark.trap(11)
 def test_a_rollback_does_not_watch_or_weigh() -> None:
     settings = Strategy(bake_s=60)
     steps = World(StrategyName.CANARY, kind=Kind.ROLLBACK, settings=settings).plan().steps

@@ -150,6 +150,7 @@ def test_an_image_that_was_built_here_is_never_pruned(make_docker: Make) -> None
     assert docker.provider.resolve("1.0.0") == old.artifact
 
 
+@pytest.mark.trap(8)
 def test_a_revision_whose_image_is_gone_everywhere_is_not_restorable(
     make_docker: Make, registry_here: Registry
 ) -> None:

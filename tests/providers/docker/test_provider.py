@@ -46,6 +46,12 @@ class TestRecord:
         assert (found["replica"], found["write"]) == ("1", str(docker.number))
         assert Revision.model_validate_json(found["revision"]) == revision
 
+    @pytest.mark.trap(40)
+    def test_a_replica_says_which_image_it_runs(self, docker: Docker) -> None:
+        revision = docker.up(docker.pinned("1.0.0"), 1)
+        (replica,) = docker.provider.observe().replicas(revision.key)
+        assert replica.artifact == revision.artifact.digest
+
     def test_what_runs_is_found_again_when_all_but_the_labels_is_lost(self, docker: Docker) -> None:
         revision = docker.live("1.0.0", 2)
         before = docker.pids(revision)

@@ -67,6 +67,7 @@ def test_a_fallback_takes_over_only_when_it_has_no_share() -> None:
     assert part.fallback is None
 
 
+@pytest.mark.trap(39)
 def test_a_share_of_nothing_is_left_out() -> None:
     found = parse(encode(document(backend(OLD, 100), backend(NEW, 0))))
     assert [share.revision for share in found.shares] == [OLD]

@@ -28,6 +28,21 @@ def step(
     }
 
 
+def answer(name: str, result: str, text: str) -> Doc:
+    """What was asked after the change."""
+    return {
+        "name": name,
+        "result": result,
+        "text": text,
+        "fix": None,
+        "percent": 100,
+        "at": "2026-11-23T13:36:00Z",
+        "duration_s": 0.2,
+        "evidence": {},
+        "untrusted_lines": [],
+    }
+
+
 RUNNING_STEPS = [
     step("start", "start", "done", "start 1.4.2, 3 replicas", "3 asked for", 2.0),
     step(
@@ -96,6 +111,8 @@ RUNNING: Doc = {
         "limit_ratio": 0.05,
         "reason": "130s of 240s",
     },
+    "checks": [],
+    "remains": [],
     "requests": {"total": 227000, "lost": 0, "failed_by_new": 62, "seen_by_new": 16250},
     "undoes": None,
     "undone_by": None,
@@ -148,6 +165,13 @@ SUCCEEDED = changed(
         "limit_ratio": 0.05,
         "reason": "failed 0.39% of 107,500, limit 5%",
     },
+    checks=[
+        answer("version", "pass", "3 of 3 replicas and the front door answer 1.4.2"),
+        answer("restarts", "pass", "no replica was restarted"),
+        answer("smoke", "pass", "4 requests at the front door as expected"),
+        answer("requests", "skipped", "no data: 12 of 20 requests; gone on without an answer"),
+    ],
+    remains=["migration 0042_add_currency stays (expand; 1.4.1 works with it)"],
     requests={"total": 739500, "lost": 0, "failed_by_new": 419, "seen_by_new": 107500},
     next=["orchestrate deploy rollback --env production"],
 )

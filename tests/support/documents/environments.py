@@ -42,6 +42,7 @@ PLAN: Doc = {
     ],
     "steps": [{k: s[k] for k in ("key", "kind", "title")} for s in RUNNING_STEPS],
     "rollback": TARGET,
+    "remains": ["migration 0042_add_currency stays (expand; 1.4.1 works with it)"],
     "needs_confirmation": True,
     "needs_approval": False,
     "window": "open until 20:00 Europe/Prague",

@@ -10,7 +10,8 @@ from orchestrate.cli.load import Load
 from orchestrate.cli.session import Session
 from orchestrate.core import words
 from orchestrate.core.durations import spoken
-from orchestrate.core.errors import PermanentError, from_dict
+from orchestrate.core.error_codes import from_dict
+from orchestrate.core.errors import PermanentError
 
 if TYPE_CHECKING:
     from orchestrate.cli.documents import Deployment

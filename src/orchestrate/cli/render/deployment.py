@@ -245,6 +245,7 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         if doc["from_version"] and old["total"]:
             text += f", {doc['from_version']} {words.share(old['failed'], old['total'])}"
         facts.append(("verdict", f"{text} (limit {100 * verdict['limit_ratio']:g}%)"))
+    facts += _checks(doc)
     requests = doc["requests"]
     if requests and doc["phase"] != "succeeded" and requests["seen_by_new"]:
         seen = words.counted(requests["seen_by_new"], "request")
@@ -258,8 +259,23 @@ def _facts(doc: "Deployment", paint: Paint, now: datetime) -> list[tuple[str, st
         facts.append(("reason", clean(doc["reason"])))
     if doc["approval"] and doc["approval"]["break_glass"]:
         facts.append(("glass", f"broken: {clean(doc['approval']['break_glass'])}"))
+    facts += [("remains", clean(each)) for each in doc["remains"]]
     way = _way_on(doc)
     return [*facts, way] if way else facts
+
+
+def _checks(doc: "Deployment") -> list[tuple[str, str]]:
+    """How many of the checks after the change passed, and each that did not, with what it saw."""
+    asked = doc["checks"]
+    if not asked:
+        return []
+    good = [c for c in asked if c["result"] == "pass"]
+    names = ", ".join(dict.fromkeys(c["name"] for c in good))
+    facts = [("checks", f"{len(good)} passed" + (f": {names}" if names else ""))]
+    for check in asked:
+        if check["result"] != "pass":
+            facts.append(("", f"{check['result']}: {check['name']}: {clean(check['text'])}"))
+    return facts
 
 
 def _way_on(doc: "Deployment") -> tuple[str, str] | None:

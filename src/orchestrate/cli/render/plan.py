@@ -22,13 +22,14 @@ SIGNS = {"+": "good", "-": "bad", "~": "wants", "=": "quiet"}
 
 
 def short(doc: "Plan", paint: Paint) -> list[str]:
-    """The plan in three lines: what, which differences, and the way back."""
+    """The plan in three lines: what, which differences, and the way back; and what stays."""
     changes = [f"{c['sign']} {_name(c)}" for c in doc["changes"] if c["sign"] != "="]
     if doc["from_version"] is None:
         changes = ["everything is new: nothing is live there yet"]
     facts = [
         ("changes", cut(", ".join(changes) or "none", paint.width - 13)),
         ("rollback", _rollback(doc)),
+        *(("remains", clean(each)) for each in doc["remains"]),
     ]
     return [cut(_head(doc), paint.width), *fields(facts, paint.width)]
 
@@ -51,7 +52,8 @@ def full(doc: "Plan", paint: Paint, now: datetime) -> list[str]:
         lines.append(f"  at least {words.length(doc['at_least_s'])} of watching")
     lines += _expected(doc, paint)
     lines += ["", "rollback", f"  {_rollback(doc)}"]
-    lines += [f"  cannot be undone: {clean(lost)}" for lost in _lost(doc)]
+    for lost in [*_lost(doc), *doc["remains"]]:
+        lines += [f"  {line}" for line in wrap(f"cannot be undone: {lost}", paint.width - 2)]
     lines += ["", *fields(_needs(doc, paint, now), paint.width, indent=0)]
     return lines
 

@@ -10,6 +10,7 @@ from orchestrate.core.config.checks import Reader, checks_of
 from orchestrate.core.config.gates import health_of, strategy_of
 from orchestrate.core.config.interpolate import fill
 from orchestrate.core.config.limits import limits_of
+from orchestrate.core.config.migrations import migrations_of
 from orchestrate.core.config.nodes import Scalar
 from orchestrate.core.config.notifications import notifications_of
 from orchestrate.core.config.problems import shown
@@ -18,6 +19,7 @@ from orchestrate.core.config.scalars import Unclear, Value, kind_of, value_of
 from orchestrate.core.config.secrets import backends_of, secrets_of
 from orchestrate.core.config.section import YEAR_S, Section
 from orchestrate.core.config.urls import wrong_with
+from orchestrate.core.config.verification import verification_of
 from orchestrate.core.config.windows import calendar_of
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import InvalidInput, UnknownProvider
@@ -31,6 +33,8 @@ KEYS = (
     "config",
     "strategy",
     "health",
+    "verify",
+    "migrations",
     "variables",
     "secrets",
     "secret_backends",
@@ -90,6 +94,8 @@ def environment_of(
         config=_config(section, given),
         strategy=strategy_of(section),
         health=health_of(section),
+        verify=verification_of(section, given.read_file),
+        migrations=migrations_of(section),
         variables=variables,
         secrets=secrets.names,
         secret_sources=secrets.sources,

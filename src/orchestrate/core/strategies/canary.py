@@ -5,9 +5,11 @@ from orchestrate.core.steps import Analyse, Step
 
 
 def steps(change: Change) -> tuple[Step, ...]:
-    """Start beside; route and analyse at each weight; bake, verify, let the old one go."""
+    """Start beside; verify before traffic where there is something to ask; route and analyse at
+    each weight; bake, verify, let the old one go."""
     return (
         *change.bring_up(),
+        *change.verify_first(),
         *_weights(change),
         *change.bake(),
         change.verify(),

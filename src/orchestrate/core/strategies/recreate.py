@@ -9,6 +9,7 @@ def steps(change: Change) -> tuple[Step, ...]:
     return (
         *_stop_first(change),
         *change.bring_up(),
+        *change.verify_first(),
         _route(change),
         change.verify(),
         *change.make_room(),

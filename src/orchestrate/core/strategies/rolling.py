@@ -15,6 +15,7 @@ def steps(change: Change) -> tuple[Step, ...]:
     if change.old is None or change.new_runs:
         return (
             *change.bring_up(),
+            *change.verify_first(),
             change.route(100),
             *change.bake(),
             change.verify(),

@@ -1,4 +1,4 @@
-"""Checks before a change: one file each; a check takes the subject and answers with evidence.
+"""Checks before a change, and after it (`after.py`): one file each, answering with evidence.
 
 What belongs here: asking and judging. What does not: deciding what happens next, which is the
 workflow's and the operations' affair. An answer that could not be had is an error, never a pass;

@@ -14,6 +14,7 @@ from orchestrate.core.steps import (
     AwaitHealthy,
     Bake,
     Drain,
+    Migrate,
     Roll,
     Route,
     Start,
@@ -22,7 +23,7 @@ from orchestrate.core.steps import (
     Switch,
     Verify,
 )
-from orchestrate.engine.executors import health, judging, traffic, verifying
+from orchestrate.engine.executors import health, judging, migrating, traffic, verifying
 from orchestrate.engine.executors.look import Look, Memory, Scene
 
 
@@ -44,6 +45,7 @@ EXECUTORS: Mapping[type, Executor] = {
     Analyse: Executor(None, judging.analyse),
     Bake: Executor(None, judging.bake),
     Roll: Executor(health.roll, health.rolled),
+    Migrate: Executor(migrating.migrate, migrating.migrated),
     Verify: Executor(None, verifying.verify),
 }
 

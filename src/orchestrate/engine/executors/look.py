@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from orchestrate.core.environment import Environment
 from orchestrate.core.errors import OrchestrateError, StepFailed
-from orchestrate.core.protocols import MetricSource, Provider
+from orchestrate.core.plan import Plan
+from orchestrate.core.protocols import MetricSource, Provider, Secrets
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.untrusted import clean
 
@@ -33,6 +35,11 @@ class Scene:
     source: MetricSource | None = None
     """What the steps' metrics are asked of."""
     clock: Callable[[], float] = time.time
+    plan: Plan | None = None
+    environment: Environment | None = None
+    deadline: float = float("inf")
+    """Seconds since the epoch."""
+    secrets: Secrets | None = None
 
 
 @dataclass(frozen=True)

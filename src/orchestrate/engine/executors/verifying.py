@@ -1,65 +1,71 @@
-"""Ask every replica, and the front door, which version answers."""
+"""Ask a new revision everything its `verify` settings ask, and record each answer."""
 
 from orchestrate.core.errors import VerificationFailed
-from orchestrate.core.protocols import LiveState
-from orchestrate.core.steps import Step, Verify
-from orchestrate.engine.ask import ask
+from orchestrate.core.steps import Roll, Start, Step, Verify
+from orchestrate.engine.checks.after import Asked, Json, ask
+from orchestrate.engine.checks.observed import Observed
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
-
-PATIENCE_S = 10.0
-"""How long a wrong answer may last before it counts: one bad answer is not a bad release."""
 
 
 def verify(step: Step, scene: Scene, memory: Memory) -> Look:
-    """Done when all was observed. Raises VerificationFailed after a while of wrong answers."""
+    """Done when every check has answered. Ends with VerificationFailed at the first one that did
+    not pass, with what it saw and the last lines of the log; the answers are recorded either way.
+    """
     assert isinstance(step, Verify)
-    revision = scene.revision(step.revision.key)
-    seen = scene.provider.observe()
-    problems, answered = _ask_replicas(step, scene, seen)
-    if step.percent > 0 and not problems:
-        problems += _ask_front_door(step, scene, seen)
-    if not problems:
-        door = " and the front door answer" if step.percent > 0 else " answer"
-        named = step.revision.version if revision.health.version_header else "well"
-        text = f"{answered} of {step.replicas} replicas{door} {named}"
-        if not revision.health.version_header:
-            text += "; which version was not asked: health.version_header is not set"
-        return Look(True, text)
-    if elapsed(memory) >= PATIENCE_S:
-        raise failed(
-            VerificationFailed,
-            f"{step.revision.version} could not be verified",
-            scene,
-            step.revision,
-            why=problems,
-        )
-    return Look(False, problems[0], again_s=0.5)
+    asked = ask(_subject(step, scene, memory), memory)
+    error = _error(step, scene, asked) if asked.failed else None
+    kept: Json = {**asked.memory}
+    if memory.get("promoted") is True:
+        kept["promoted"] = True
+    return Look(
+        asked.done and error is None,
+        asked.text,
+        memory=kept,
+        data={"checks": [dict(each) for each in asked.results]} if asked.results else {},
+        again_s=asked.again_s,
+        error=error,
+    )
 
 
-def _ask_replicas(step: Verify, scene: Scene, seen: LiveState) -> tuple[list[str], int]:
-    revision = scene.revision(step.revision.key)
-    problems: list[str] = []
-    answered = 0
-    for replica in seen.replicas(step.revision.key):
-        if replica.state != "running":
-            continue
-        if replica.address is not None:
-            problem = ask(replica.address, revision.health, revision.version).problem
-            if problem:
-                problems.append(f"{problem} (replica {replica.number})")
-                continue
-        answered += 1
-    if answered < step.replicas and not problems:
-        problems.append(f"{answered} of {step.replicas} replicas run")
-    return problems, answered
+def _subject(step: Verify, scene: Scene, memory: Memory) -> Observed:
+    plan, environment = scene.plan, scene.environment
+    root = environment.config.get("root") if environment else None
+    old = plan.old if plan is not None else None
+    return Observed(
+        ref=step.revision,
+        revision=scene.revision(step.revision.key),
+        baseline=old if old is not None and old.key != step.revision.key else None,
+        provider=scene.provider,
+        seen=scene.provider.observe(),
+        replicas=step.replicas,
+        percent=step.percent,
+        host=scene.host,
+        url=environment.url if environment else None,
+        directory=root if isinstance(root, str) else None,
+        fresh=plan is None or _starts(plan.steps, step.revision.key),
+        watched_s=elapsed(memory),
+        now=scene.clock(),
+        left_s=scene.deadline - scene.clock(),
+    )
 
 
-def _ask_front_door(step: Verify, scene: Scene, seen: LiveState) -> list[str]:
-    percent = seen.percent(step.revision.key)
-    if percent != step.percent:
-        return [f"{percent}% of the traffic is on {step.revision.version}, not {step.percent}%"]
-    if seen.address is None:
-        return []
-    revision = scene.revision(step.revision.key)
-    problem = ask(seen.address, revision.health, revision.version, scene.host).problem
-    return [f"front door: {problem}"] if problem else []
+def _starts(steps: tuple[Step, ...], key: str) -> bool:
+    return any(isinstance(s, Start | Roll) and s.revision.key == key for s in steps)
+
+
+def _error(step: Verify, scene: Scene, asked: Asked) -> VerificationFailed:
+    assert asked.failed is not None
+    name, text, fix = (asked.failed[key] for key in ("name", "text", "fix"))
+    before = "" if step.percent else " before it got traffic"
+    found = failed(
+        VerificationFailed,
+        f"{step.revision.version} could not be verified{before}: {name}",
+        scene,
+        step.revision,
+        why=[str(text), *asked.lines],
+    )
+    assert isinstance(found, VerificationFailed)
+    if isinstance(fix, str):
+        found.fix = (fix, *found.fix)
+    found.details = {"check": str(name), "result": str(asked.failed["result"])}
+    return found

@@ -266,4 +266,5 @@ class Running:
             exit_code=seen.exit_code,
             connections=counted.get(found.port) if counted is not None else None,
             reason=seen.reason,
+            artifact=seen.image,
         )

@@ -43,6 +43,8 @@ class Detail:
     restarts: int
     exit_code: int | None
     reason: str | None
+    image: str | None
+    """Digest by which the engine was told to run it."""
 
 
 def container_of(found: Mapping[str, object]) -> Container:
@@ -79,7 +81,13 @@ def detail_of(found: Json) -> Detail:
         restarts=restarts if isinstance(restarts, int) else 0,
         exit_code=code if ended and isinstance(code, int) else None,
         reason=_reason(word, state, found),
+        image=_digest(str(part(found, "Config").get("Image", ""))),
     )
+
+
+def _digest(image: str) -> str | None:
+    digest = image.rpartition("@")[2]
+    return digest if digest.startswith("sha256:") else None
 
 
 def _reason(word: str, state: Json, found: Json) -> str | None:

@@ -74,6 +74,8 @@ def _deployment(document: DeploymentDocument) -> list[str]:
     if document.requests and document.requests.lost:
         lost, total = document.requests.lost, document.requests.total
         found.append(f"lost: {lost:,} of {total:,} requests")
+    found += _checks(document)
+    found += [f"cannot be undone: {each}" for each in document.remains]
     if document.quarantined:
         found.append(f"{document.to_version} is quarantined in {document.environment}")
     return [*found, *(_error(document.error) if document.error else [])]
@@ -105,6 +107,16 @@ def _asked(document: AskedDocument) -> list[str]:
     return found
 
 
+def _checks(document: DeploymentDocument) -> list[str]:
+    """How many checks after the change passed, and those that did not."""
+    good = sum(check.result == "pass" for check in document.checks)
+    found = [f"checks: {good} of {len(document.checks)} passed"] if document.checks else []
+    for check in document.checks:
+        if check.result != "pass":
+            found.append(f"{check.result}: {check.name}: {check.text}")
+    return found
+
+
 def _error(error: ErrorDocument) -> list[str]:
     found = [f"error[{error.code}]: {error.message}"]
     found += [f"why: {why}" for why in error.why]
@@ -127,6 +139,7 @@ def _plan(document: PlanDocument) -> list[str]:
         able = "restorable" if back.restorable else "NOT restorable"
         lost = f"; lost: {', '.join(back.lost)}" if back.lost else ""
         found.append(f"way back: {back.version} ({back.revision}), {able}{lost}")
+    found += [f"cannot be undone: {each}" for each in document.remains]
     if document.at_least_s:
         found.append(f"takes at least {words.took(document.at_least_s)}")
     if document.analysis:

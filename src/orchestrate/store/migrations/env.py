@@ -11,6 +11,7 @@ from orchestrate.store import (  # noqa: F401  each subject with tables of its o
     people,
     sealed,
     tokens,
+    verification,
 )
 from orchestrate.store.tables import Base
 

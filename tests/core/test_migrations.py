@@ -1,0 +1,85 @@
+"""Migrations: their phase by name, what is left of them, and what is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrate.core.chance import at_least
+from orchestrate.core.errors import InvalidInput
+from orchestrate.core.jsonpath import MISSING, parts_of, value_at
+from orchestrate.core.migrations import Migration, pending, phase_of, stays
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [
+        ("0042_add_currency.sql", "expand"),
+        ("0043_contract_drop_price.sql", "contract"),
+        ("0043.contract.sql", "contract"),
+        ("0044_contracts_table.sql", "expand"),
+        ("0045-Contract-x.py", "contract"),
+    ],
+)
+def test_a_file_says_its_phase(name: str, phase: str) -> None:
+    assert phase_of(name) == phase
+
+
+def test_what_is_applied_is_not_to_come() -> None:
+    found = [Migration(name=name) for name in ("1", "2", "3")]
+    assert [m.name for m in pending(found, ["1", "3", "9"])] == ["2"]
+
+
+@pytest.mark.parametrize("name", ["", "-rf", "a b", "../x", "x" * 129, "a\nb"])
+def test_a_name_is_an_argument_and_nothing_more(name: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        Migration(name=name)
+
+
+def test_it_is_said_what_stays() -> None:
+    expand, contract = Migration(name="0042"), Migration(name="0043", phase="contract")
+    assert stays(expand, "1.4.1") == "migration 0042 stays (expand; 1.4.1 works with it)"
+    assert (
+        stays(contract, "1.4.1")
+        == "migration 0043 stays (contract; 1.4.1 may need what it removed)"
+    )
+    assert stays(expand, None) == "migration 0042 stays (expand)"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("$", {"a": [{"b": None}], "n-1": 2}),
+        ("$.a[0]", {"b": None}),
+        ("a[0].b", None),
+        ("n-1", 2),
+        ("$.a[1]", MISSING),
+        ("$.a.b", MISSING),
+        ("$[0]", MISSING),
+    ],
+)
+def test_a_path_leads_to_a_value_or_nowhere(path: str, found: object) -> None:
+    assert value_at({"a": [{"b": None}], "n-1": 2}, path) == found
+
+
+@pytest.mark.parametrize("path", ["$..a", "a[", "a[-1]", "a b", "$.a[*]", "a..b"])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(InvalidInput):
+        parts_of(path)
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "ratio", "chance"),
+    [
+        (0, 10, 0.05, 1.0),
+        (1, 20, 0.05, 0.6415140775914577),
+        (5, 20, 0.05, 0.0025739403346777),
+        (3, 10, 1.0, 1.0),
+        (1, 10, 0.0, 0.0),
+        (300, 5000, 0.05, 0.0008783392813567505),
+    ],
+)
+def test_the_tail_is_the_binomial_s(bad: int, total: int, ratio: float, chance: float) -> None:
+    """Values by scipy.stats.binom.sf(bad - 1, total, ratio), 1.17.1."""
+    assert at_least(bad, total, ratio) == pytest.approx(chance, rel=1e-9)

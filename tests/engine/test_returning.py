@@ -1,0 +1,112 @@
+"""What a way back cannot bring back, and whether it has arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrate.core.errors import NotRestorable
+from orchestrate.core.migrations import Migration
+from orchestrate.core.protocols import Restorable
+from orchestrate.engine.returning import unreadable, with_losses
+from orchestrate.store import environments, revisions, verification
+from orchestrate.store.database import Session, Store
+from orchestrate.store.tables import EnvironmentRow, RevisionRow
+from tests.engine.test_journal import succeed
+from tests.support.records import deploy, environment, revision
+from tests.support.secrets import GivenSecrets
+
+HERE = Restorable(ok=True)
+SECRETS = GivenSecrets()
+EXPAND = Migration(name="0042_add", phase="expand")
+CONTRACT = Migration(name="0043_drop", phase="contract")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    store.migrate()
+    with store.session() as found:
+        yield found
+    store.close()
+
+
+@pytest.fixture
+def staging(session: Session) -> EnvironmentRow:
+    """1 was verified, then 2."""
+    row = environments.put(session, environment())
+    for version in ("1", "2"):
+        succeed(session, row.id or 0, version)
+    return row
+
+
+def of(session: Session, row: EnvironmentRow, version: str) -> RevisionRow:
+    found = revisions.newest_of_version(session, row, version)
+    assert found is not None
+    return found
+
+
+def migrated(session: Session, row: EnvironmentRow, migration: Migration) -> None:
+    """The newest deployment has carried it out."""
+    verification.record_migration(session, row.id or 0, row.live_deployment or 0, migration)
+
+
+@pytest.mark.trap(10)
+def test_what_expanded_since_stays_and_loses_nothing(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    migrated(session, staging, EXPAND)
+    target = of(session, staging, "1")
+    found, remains = with_losses(session, staging, target, HERE, SECRETS, force=False)
+    assert (found.lost, remains) == ((), ("migration 0042_add stays (expand; 1 works with it)",))
+
+
+@pytest.mark.trap(10)
+def test_past_a_contraction_nobody_goes_back_unless_it_is_forced(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    migrated(session, staging, CONTRACT)
+    target = of(session, staging, "1")
+    with pytest.raises(NotRestorable) as refused:
+        with_losses(session, staging, target, HERE, SECRETS, force=False)
+    assert "0043_drop" in refused.value.why[0]
+    found, _ = with_losses(session, staging, target, HERE, SECRETS, force=True)
+    assert found.lost == ("migration 0043_drop stays (contract; 1 may need what it removed)",)
+
+
+@pytest.mark.trap(4)
+def test_one_that_was_verified_after_it_works_with_it(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    migrated(session, staging, CONTRACT)
+    target = of(session, staging, "2")
+    assert with_losses(session, staging, target, HERE, SECRETS, force=False) == (HERE, ())
+
+
+@pytest.mark.trap(13)
+def test_secrets_that_cannot_be_read_any_more_are_told_by_name_and_version(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    pinned = revision("9").model_copy(update={"secret_versions": {"KEY": "1", "OLD_KEY": "2"}})
+    found = revisions.record(session, staging, pinned, 1)
+    secrets = GivenSecrets(KEY="sesame")
+    gone = unreadable(found, secrets)
+    assert len(gone) == 1 and gone[0].startswith("secret OLD_KEY 2 cannot be read any more")
+    lost, _ = with_losses(session, staging, found, HERE, secrets, force=False)
+    assert lost.lost == tuple(gone), "starting it needs them"
+    running = Restorable(ok=True, running=True)
+    lost, remains = with_losses(session, staging, found, running, secrets, force=False)
+    assert (lost.lost, remains) == ((), tuple(gone)), "it has them: a switch does not wait"
+    assert "sesame" not in " ".join(gone)
+
+
+def test_what_a_failed_deployment_migrated_counts_too(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    seq = deploy(session, staging.id or 0, "3")
+    verification.record_migration(session, staging.id or 0, seq, EXPAND)
+    target = of(session, staging, "2")
+    _, remains = with_losses(session, staging, target, HERE, SECRETS, force=False)
+    assert remains == ("migration 0042_add stays (expand; 2 works with it)",)
