@@ -367,6 +367,21 @@ def test_eight_writers_make_one_chain(store: Store) -> None:
     assert (found.problems, found.rows, found.last) == ([], 8 * each, 8 * each)
 
 
+@pytest.mark.parametrize("details", ["[]", '{"b":1,"a":2}', '{"a": 1}', "{", '{"a":1.0}'])
+def test_details_in_another_form_are_no_entry_whatever_their_hash(
+    store: Store, details: str
+) -> None:
+    with store.session() as session:
+        start, mine = audit.tail(session).hash, store_id(session)
+    record(store, 1)
+    with store.session() as session:
+        entry = next(audit.walk(session, mine))
+    changed = entry.__class__(**{**entry.__dict__, "details": details})
+    found = entry_hash(start, changed).hex()
+    run(store, "UPDATE audit SET details = :details, hash = :hash", details=details, hash=found)
+    assert problems(store) == ["entry 1 was changed, moved or put in"]
+
+
 def forge(store: Store, seq: int) -> None:
     """Change an entry, and every hash from there on, as somebody with the program can."""
     with store.session() as session:
