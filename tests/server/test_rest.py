@@ -129,7 +129,7 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "list_tokens": ("GET", "/api/tokens?everybody=true", None),
         "remove_person": ("DELETE", "/api/people/dana", None),
     }
-    found = {"start_deployment": first, **decided(world, tmp_path_factory.mktemp("keys"))}
+    found = {"start_deployment": first}
     for name, (method, path, body) in calls.items():
         answer = ask(world, method, path, body)
         assert (answer.status, answer.kind) == (200, "application/json"), (name, answer)
@@ -140,7 +140,8 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     world.api.wait(held)
     world.api.wait(baking)
     world.api.wait(str(found["rollback"]["id"]))
-    return found
+    # Last: from here on there are other people.
+    return found | decided(world, tmp_path_factory.mktemp("keys"))
 
 
 def decided(world: World, keys: Path) -> dict[str, Json]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -11,7 +10,7 @@ import pytest
 
 from orchestrate.core.identity import Role
 from orchestrate.store.database import Store
-from tests.support.api import Deployment, Json, Problem
+from tests.support.api import Problem
 from tests.support.approvers import (
     Person,
     asked,
@@ -19,72 +18,17 @@ from tests.support.approvers import (
     register,
     set_passphrase,
     set_roles,
-    store_of,
     text_of,
 )
-from tests.support.service import Site, World
+from tests.support.service import World
 from tests.support.waiting import eventually
+from tests.system.gates import AT_ONCE, Gate, dana, erin, gate, store
 
 pytestmark = pytest.mark.system
 
-AT_ONCE = {"type": "blue-green"}
+__all__ = ["dana", "erin", "store"]
+
 WORDS = "correct horse battery staple"
-
-
-@pytest.fixture(scope="module")
-def store(world: World) -> Iterator[Store]:
-    found = store_of(world.home)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def dana(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    found = person(tmp_path_factory.mktemp("dana"), "dana")
-    register(store, found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def erin(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    found = person(tmp_path_factory.mktemp("erin"), "erin", "ecdsa")
-    register(store, found, (Role.APPROVER, Role.ADMIN))
-    return found
-
-
-class Gate:
-    """A deployment of 1.0.0 that waits for people."""
-
-    def __init__(self, site: Site, **more: object) -> None:
-        self.site, self.api = site, site.api
-        self.id = site.begin("1.0.0", **more).id
-        self.approval = asked(site.api, self.id)
-
-    def now(self) -> Deployment:
-        return self.api.get(self.id)
-
-    def shown(self) -> Json:
-        return self.api.call("GET", f"/api/approvals/{self.approval}")
-
-    def wait(self) -> Deployment:
-        return self.api.wait(self.id)
-
-    def send(self, decision: str = "approve", **body: object) -> Json:
-        given = {"plan": self.shown()["plan_digest"], **body}
-        return self.api.call("POST", f"/api/approvals/{self.approval}/{decision}", given)
-
-    def refused(self, code: str, act: Callable[[], object]) -> Problem:
-        """What `act` is refused with; and nothing was deployed."""
-        with pytest.raises(Problem) as problem:
-            act()
-        assert problem.value.code == code, problem.value
-        assert self.now().phase == "awaiting_approval"
-        assert self.site.live_version() is None
-        return problem.value
-
-
-def gate(world: World, name: str, **rule: object) -> Gate:
-    return Gate(world.small(name, strategy=AT_ONCE, approvals=rule))
 
 
 def me(gate: Gate) -> str:
@@ -419,43 +363,6 @@ class TestWhileItWaits:
         after = waits.wait()
         assert after.phase == "succeeded"
         assert str(after.document["deadline_at"]) > str(before["deadline_at"])
-
-
-class TestARuleThatIsMadeWeaker:
-    @pytest.mark.attack(
-        "AG05", "the file of the repository turns the approvals off", "needs a yes of its own"
-    )
-    def test_needs_a_yes_of_its_own(self, world: World, dana: Person, erin: Person) -> None:
-        site = world.small("weaker", strategy=AT_ONCE, approvals={"count": 2})
-        with pytest.raises(Problem) as refused:
-            site.change(approvals=None, requires_approval=False)
-        assert refused.value.code == "approval_required"
-        assert "may tighten" in str(refused.value.why)
-        number = refused.value.message.split()[-1]
-        assert site.api.environment("weaker")["requires_approval"] is True
-        for someone in (dana, erin):
-            someone.decide(world.api, number)
-        with pytest.raises(Problem) as other:
-            site.change(approvals={"count": 1})
-        assert other.value.code == "approval_required", "a yes is to that very change"
-        site.change(approvals=None, requires_approval=False)
-        assert site.api.environment("weaker")["requires_approval"] is False
-
-    def test_made_stricter_needs_none(self, world: World, dana: Person) -> None:
-        site = world.small("stricter", strategy=AT_ONCE, approvals={"count": 1})
-        site.change(approvals={"count": 2})
-        assert site.api.environment("stricter")["requires_approval"] is True
-
-    def test_a_protected_environment_is_deleted_with_a_yes(
-        self, world: World, dana: Person
-    ) -> None:
-        world.small("doomed", strategy=AT_ONCE, type="production", approvals={})
-        path = "/api/environments/doomed?confirm=doomed&reason=x"
-        with pytest.raises(Problem) as refused:
-            world.api.call("DELETE", path)
-        assert refused.value.code == "approval_required"
-        dana.decide(world.api, refused.value.message.split()[-1])
-        assert world.api.call("DELETE", path)["name"] == "doomed"
 
 
 def _state(world: World, number: int) -> str:
