@@ -34,6 +34,7 @@ from orchestrate.engine.executors.look import Scene
 from orchestrate.engine.site import Site
 from tests.support.pretended import Pretended, Watch
 from tests.support.records import revision
+from tests.support.secrets import NoSecrets
 
 pytestmark = pytest.mark.unit
 
@@ -199,7 +200,7 @@ class TestBeforehand:
             strategy=Strategy(type=StrategyName.CANARY, analyse=policy()),
         )
         platform = Pretended(shares=(Share(revision=OLD, percent=100),))
-        site = Site(1, environment, platform, source)
+        site = Site(1, environment, platform, NoSecrets(), source)  # type: ignore[arg-type]
         subject = Subject(site=site, home=None)  # type: ignore[arg-type]
         return check.check(replace(subject, **changes))  # type: ignore[arg-type]
 

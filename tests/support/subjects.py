@@ -17,7 +17,7 @@ from orchestrate.core.revision import Artifact
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import Calendar
 from orchestrate.engine.checks.subject import Subject
-from orchestrate.engine.site import Place, Site
+from orchestrate.engine.site import Place, Site, secrets_of
 from orchestrate.engine.validating import _recall
 from orchestrate.providers.outbound import Outbound
 from orchestrate.providers.outbound.allowed import read
@@ -78,11 +78,12 @@ class Asking:
             row = environments.put(session, self.environment)
             number = row.id or 0
         given: dict[str, object] = {"outbound": self.outbound, **more}
+        place = Place(self.home, self.store)
         return Subject(
-            site=Site(number, self.environment, self.provider),
+            site=Site(number, self.environment, self.provider, secrets_of(self.environment, place)),
             home=self.home,
             version=version,
-            recall=_recall(Place(self.home, self.store), number, self.environment),
+            recall=_recall(place, number, self.environment),
             **given,  # type: ignore[arg-type]
         )
 
