@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from orchestrate.core.chance import at_least
+from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import InvalidInput
 from orchestrate.core.jsonpath import MISSING, parts_of, value_at
-from orchestrate.core.migrations import Migration, pending, phase_of, stays
+from orchestrate.core.migrations import Migration, Migrations, pending, phase_of, stays
+from orchestrate.core.plan import make_plan, retire_plan, step_keys
+from orchestrate.core.protocols import Capabilities
+from orchestrate.core.steps import undo_of
+from tests.core.test_plan import environment, revision, running
 
 pytestmark = pytest.mark.unit
 
@@ -83,3 +89,33 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 def test_the_tail_is_the_binomial_s(bad: int, total: int, ratio: float, chance: float) -> None:
     """Values by scipy.stats.binom.sf(bad - 1, total, ratio), 1.17.1."""
     assert at_least(bad, total, ratio) == pytest.approx(chance, rel=1e-9)
+
+
+@pytest.mark.parametrize("strategy", StrategyName)
+@pytest.mark.parametrize("native", [False, True])
+def test_a_plan_expands_before_everything_else_and_contracts_when_it_retires(
+    strategy: StrategyName, native: bool
+) -> None:
+    settings = Migrations(expand=("m",), contract=("m",), applied=("m",), timeout_s=30)
+    place = environment().model_copy(update={"migrations": settings})
+    found = [Migration(name="1"), Migration(name="2", phase="contract"), Migration(name="3")]
+    made = make_plan(
+        place,
+        kind=Kind.DEPLOY,
+        target=revision("1.1.0"),
+        live=revision("1.0.0"),
+        observed=running("1.0.0"),
+        capabilities=Capabilities(
+            frozenset(StrategyName), native_rolling=native, counts_requests=True
+        ),
+        replicas=2,
+        live_replicas=2,
+        strategy=strategy,
+        migrations=found,
+    )
+    keys = step_keys(made.steps)
+    assert keys[:2] == ("migrate-1", "migrate-3")
+    assert "migrate-2" not in keys
+    assert undo_of(made.steps[:2]) == (), "they stay"
+    retired = retire_plan(place, revision("1.1.0"), [revision("1.0.0").ref], found)
+    assert step_keys(retired.steps)[-2:] == ("stop", "migrate-2")

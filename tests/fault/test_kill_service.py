@@ -101,7 +101,7 @@ SCENARIOS = {
         ("rolled_back", "verification_failed"),
         moves=False,
         verify=NEVER,
-        since="act@2",
+        since="act@4",
     ),
 }
 

@@ -86,6 +86,9 @@ def make_plan(
     else:
         steps = STRATEGIES[wanted](change)
         _check_counted(environment, capabilities, change, steps)
+    if steps:
+        # The database first: whatever comes after it can then be undone without touching it.
+        steps = (*migrate_steps(environment, target.version, migrations), *steps)
     return Plan(
         app=environment.app,
         environment=environment.name,
