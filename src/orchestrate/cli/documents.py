@@ -6,6 +6,17 @@ the documents of the service.
 
 from typing import Literal, NotRequired, TypedDict
 
+from orchestrate.cli.setup_documents import ConfiguredNotification as ConfiguredNotification
+from orchestrate.cli.setup_documents import MasterKeyRotated as MasterKeyRotated
+from orchestrate.cli.setup_documents import Migration as Migration
+from orchestrate.cli.setup_documents import Migrations as Migrations
+from orchestrate.cli.setup_documents import Notification as Notification
+from orchestrate.cli.setup_documents import NotificationList as NotificationList
+from orchestrate.cli.setup_documents import Secret as Secret
+from orchestrate.cli.setup_documents import SecretList as SecretList
+from orchestrate.cli.setup_documents import SecretRemoved as SecretRemoved
+from orchestrate.cli.setup_documents import SecretSet as SecretSet
+
 
 class Actor(TypedDict):
     actor: str
@@ -398,58 +409,6 @@ class DeletedEnvironment(TypedDict):
     archived: bool
 
 
-class Secret(TypedDict):
-    name: str
-    kept_in: str
-    version: str | None
-    live: str | None
-    versions: int
-    set_at: str | None
-    set_by: str | None
-    masked: bool
-    given_to: Literal["application", "platform", "nobody"]
-
-
-class SecretList(TypedDict):
-    app: str
-    environment: str
-    items: list[Secret]
-    problem: str | None
-    summary: str
-    next: list[str]
-
-
-class SecretSet(TypedDict):
-    app: str
-    environment: str
-    name: str
-    version: str
-    changed: bool
-    named: bool
-    warnings: list[str]
-    summary: str
-    next: list[str]
-
-
-class SecretRemoved(TypedDict):
-    app: str
-    environment: str
-    name: str
-    versions: list[str]
-    no_way_back: list[str]
-    summary: str
-
-
-class MasterKeyRotated(TypedDict):
-    key: str
-    kept_in: str
-    rewrapped: int
-    resumed: bool
-    retired: list[str]
-    left: list[str]
-    summary: str
-
-
 class Service(TypedDict):
     version: str
     pid: int
@@ -459,44 +418,6 @@ class Service(TypedDict):
     idle_exit_s: float | None
 
 
-class Migration(TypedDict):
-    name: str
-    phase: str
-    applied: bool
-
-
-class Migrations(TypedDict):
-    environment: str
-    version: str | None
-    items: list[Migration]
-    summary: str
-    next: list[str]
-
-
 class Doctor(TypedDict):
     ok: bool
     checks: list[Check]
-
-
-class ConfiguredNotification(TypedDict):
-    name: str
-    sink: str
-    events: list[str]
-
-
-class Notification(TypedDict):
-    id: str
-    name: str
-    event: str
-    deployment_id: str | None
-    state: str
-    attempts: int
-    problem: str | None
-    created_at: str
-
-
-class NotificationList(TypedDict):
-    app: str
-    environment: str
-    configured: list[ConfiguredNotification]
-    items: list[Notification]

@@ -8,7 +8,7 @@ begins; failure undoes in reverse; cancel, pause and promote are messages.
 
 import logging
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -41,10 +41,10 @@ from orchestrate.engine.answers import (
     requests_during,
     unexpected,
 )
-from orchestrate.engine.approving import Approving
 from orchestrate.engine.awaiting import EndedWaiting, await_approval
 from orchestrate.engine.durable import Durable
-from orchestrate.engine.journal import Order, Outcome
+from orchestrate.engine.effects import Hands
+from orchestrate.engine.journal import Outcome
 from orchestrate.store.database import Session
 
 log = logging.getLogger(__name__)
@@ -62,37 +62,6 @@ MOST_UNANSWERED = 60
 """Looks without an answer, a second apart, before an undo step counts as failed."""
 
 T = TypeVar("T")
-
-
-class Hands(Protocol):
-    """What the workflow's steps do in the world. Each answers JSON: `{"error": {...}}` or facts."""
-
-    def order(self, seq: int) -> Order: ...
-
-    def validate(self, order: Order, seq: int) -> Json: ...
-
-    def give_up(self, seq: int) -> None: ...
-
-    def window(self, order: Order, seq: int) -> Json: ...
-
-    def act_counting(self, order: Order, step: Step, number: int, key: str) -> Json: ...
-
-    def act(self, order: Order, step: Step, number: int, key: str) -> Json: ...
-
-    def look(self, order: Order, step: Step, memory: Json) -> Json: ...
-
-    def observe(self, order: Order) -> Json: ...
-
-    def count(self, order: Order) -> Json: ...
-
-    def plan_again(self, seq: int) -> Json: ...
-
-    @property
-    def approving(self) -> Approving: ...
-
-    def now(self) -> float: ...
-
-    def changed(self, seq: int) -> None: ...
 
 
 class Run:

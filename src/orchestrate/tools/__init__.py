@@ -10,8 +10,7 @@ from orchestrate.core.identity import Role
 from orchestrate.tools import (
     analysis,
     analysis_documents,
-    approval_documents,
-    approvals,
+    deciding,
     deployments,
     documents,
     environment_documents,
@@ -30,14 +29,7 @@ from orchestrate.tools import (
     validating,
     validation_documents,
 )
-from orchestrate.tools.operation import READ, SET, Hints, Operation
-
-LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
-"""Reads, and asks the platform."""
-PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
-ASK = Hints(read_only=False, destructive=False, idempotent=True, open_world=False)
-"""Asks people, and decides nothing."""
-ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
+from orchestrate.tools.operation import ACT, LOOK, PREPARE, READ, SET, Operation
 
 # Operations differ in their types, each line of its own is checked.
 TOOLS: tuple[Operation[Any, Any], ...] = (
@@ -213,42 +205,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         people=starting.RollbackConfirmed,
         records=True,
     ),
-    Operation(
-        name="request_approval",
-        title="Ask people to approve",
-        run=approvals.request_approval,
-        arguments=approvals.RequestApproval,
-        document=approval_documents.AskedDocument,
-        rest=("POST", "/api/deployments/{deployment}/request-approval"),
-        toolset="deploy",
-        hints=ASK,
-        role=Role.DEPLOYER,
-        records=True,
-    ),
-    Operation(
-        name="list_approvals",
-        title="List requests for approval",
-        run=approvals.list_approvals,
-        arguments=approvals.ListApprovals,
-        document=approval_documents.ApprovalList,
-        rest=("GET", "/api/approvals"),
-        toolset="read",
-        hints=READ,
-        role=Role.VIEWER,
-        mcp=False,
-    ),
-    Operation(
-        name="show_approval",
-        title="Show a request for approval",
-        run=approvals.show_approval,
-        arguments=approvals.ShowApproval,
-        document=approval_documents.ApprovalDocument,
-        rest=("GET", "/api/approvals/{approval}"),
-        toolset="read",
-        hints=LOOK,
-        role=Role.VIEWER,
-        mcp=False,
-    ),
+    *deciding.OPERATIONS,
     Operation(
         name="get_migrations",
         title="Show migrations",
@@ -259,46 +216,6 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         toolset="read",
         hints=LOOK,
         role=Role.VIEWER,
-        mcp=False,
-    ),
-    Operation(
-        name="approve",
-        title="Approve",
-        run=approvals.approve,
-        arguments=approvals.Decide,
-        document=approval_documents.ApprovalDocument,
-        rest=("POST", "/api/approvals/{approval}/approve"),
-        toolset="approve",
-        hints=ACT,
-        role=Role.VIEWER,
-        records=True,
-        mcp=False,
-    ),
-    Operation(
-        name="reject",
-        title="Reject",
-        run=approvals.reject,
-        arguments=approvals.Decide,
-        document=approval_documents.ApprovalDocument,
-        rest=("POST", "/api/approvals/{approval}/reject"),
-        toolset="approve",
-        hints=ACT,
-        role=Role.VIEWER,
-        records=True,
-        mcp=False,
-    ),
-    Operation(
-        name="set_passphrase",
-        title="Set a passphrase",
-        run=approvals.set_passphrase,
-        arguments=approvals.SetPassphrase,
-        document=approval_documents.PassphraseDocument,
-        rest=("POST", "/api/people/{person}/passphrase"),
-        toolset="setup",
-        hints=SET,
-        role=Role.ADMIN,
-        whole=True,
-        records=True,
         mcp=False,
     ),
     Operation(

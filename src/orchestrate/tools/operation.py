@@ -112,6 +112,12 @@ class Hints:
 
 READ = Hints(read_only=True, destructive=False, idempotent=True, open_world=False)
 SET = Hints(read_only=False, destructive=True, idempotent=True, open_world=False)
+LOOK = Hints(read_only=True, destructive=False, idempotent=True, open_world=True)
+"""Reads, and asks the platform."""
+PREPARE = Hints(read_only=False, destructive=False, idempotent=True, open_world=True)
+ASK = Hints(read_only=False, destructive=False, idempotent=True, open_world=False)
+"""Asks people, and decides nothing."""
+ACT = Hints(read_only=False, destructive=True, idempotent=True, open_world=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""The operations about approvals. An agent may ask for one; none of the others is for agents."""
+
+from typing import Any
+
+from orchestrate.core.identity import Role
+from orchestrate.tools import approval_documents, approvals
+from orchestrate.tools.operation import ACT, ASK, LOOK, READ, SET, Operation
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    Operation(
+        name="request_approval",
+        title="Ask people to approve",
+        run=approvals.request_approval,
+        arguments=approvals.RequestApproval,
+        document=approval_documents.AskedDocument,
+        rest=("POST", "/api/deployments/{deployment}/request-approval"),
+        toolset="deploy",
+        hints=ASK,
+        role=Role.DEPLOYER,
+        records=True,
+    ),
+    Operation(
+        name="list_approvals",
+        title="List requests for approval",
+        run=approvals.list_approvals,
+        arguments=approvals.ListApprovals,
+        document=approval_documents.ApprovalList,
+        rest=("GET", "/api/approvals"),
+        toolset="read",
+        hints=READ,
+        role=Role.VIEWER,
+        mcp=False,
+    ),
+    Operation(
+        name="show_approval",
+        title="Show a request for approval",
+        run=approvals.show_approval,
+        arguments=approvals.ShowApproval,
+        document=approval_documents.ApprovalDocument,
+        rest=("GET", "/api/approvals/{approval}"),
+        toolset="read",
+        hints=LOOK,
+        role=Role.VIEWER,
+        mcp=False,
+    ),
+    Operation(
+        name="approve",
+        title="Approve",
+        run=approvals.approve,
+        arguments=approvals.Decide,
+        document=approval_documents.ApprovalDocument,
+        rest=("POST", "/api/approvals/{approval}/approve"),
+        toolset="approve",
+        hints=ACT,
+        role=Role.VIEWER,
+        records=True,
+        mcp=False,
+    ),
+    Operation(
+        name="reject",
+        title="Reject",
+        run=approvals.reject,
+        arguments=approvals.Decide,
+        document=approval_documents.ApprovalDocument,
+        rest=("POST", "/api/approvals/{approval}/reject"),
+        toolset="approve",
+        hints=ACT,
+        role=Role.VIEWER,
+        records=True,
+        mcp=False,
+    ),
+    Operation(
+        name="set_passphrase",
+        title="Set a passphrase",
+        run=approvals.set_passphrase,
+        arguments=approvals.SetPassphrase,
+        document=approval_documents.PassphraseDocument,
+        rest=("POST", "/api/people/{person}/passphrase"),
+        toolset="setup",
+        hints=SET,
+        role=Role.ADMIN,
+        whole=True,
+        records=True,
+        mcp=False,
+    ),
+)
