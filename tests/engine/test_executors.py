@@ -282,6 +282,19 @@ class TestAnalyse:
             waiting.look(1)
 
 
+def test_a_version_that_nobody_reaches_because_it_is_sick_is_refused(
+    platform: Pretended, answering: Server
+) -> None:
+    platform.replicas_of["new"] = [running(0, answering.url)]
+    waiting = watch(platform, TestAnalyse.STEP)
+    for _ in range(20):
+        assert "no data" in waiting.look(5).text or waiting.time < 1070
+    answering.healthy = False
+    with pytest.raises(Unhealthy, match="is not healthy any more"):
+        for _ in range(3):
+            waiting.look(5)
+
+
 def test_a_bake_needs_no_requests_but_refuses_failures(platform: Pretended) -> None:
     step = Bake(revision=NEW, baseline=OLD, for_s=10, policy=POLICY)
     waiting = watch(platform, step)

@@ -60,6 +60,7 @@ def test_a_release_whose_errors_begin_at_half_the_traffic_is_rolled_back_by_itse
     with Load.start(site.url, rate=RATE, path="/") as load:
         begun = site.begin("2.1.0")
         running(site, begun, "analyse-50")
+        eventually(lambda: site.api.get(begun.id).text("analyse-50"), within_s=60)
         switch.touch()
         done = site.api.wait(begun.id)
         load.stop()

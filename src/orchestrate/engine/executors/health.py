@@ -4,7 +4,7 @@ from pydantic import JsonValue
 
 from orchestrate.core.errors import ExitedAtOnce, Unhealthy
 from orchestrate.core.protocols import Progress, Replica, Rolling, Telling, Write
-from orchestrate.core.revision import Revision
+from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import AwaitHealthy, Roll, Start, Step
 from orchestrate.engine.ask import ask
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
@@ -74,6 +74,13 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
         },
         again_s=revision.health.interval_s,
     )
+
+
+def sick(scene: Scene, ref: Ref) -> str | None:
+    """What is wrong when not one of a revision's replicas passes its health gate, else None."""
+    replicas = list(scene.provider.observe().replicas(ref.key))
+    streaks, problem = _ask_all(scene.revision(ref.key), replicas, {})
+    return None if any(streaks.values()) else problem
 
 
 def platform_word(

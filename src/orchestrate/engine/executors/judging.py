@@ -8,13 +8,15 @@ from orchestrate.core.environment import AnalysePolicy
 from orchestrate.core.errors import AnalysisAbort, NoVerdict, OrchestrateError, Unhealthy
 from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Analyse, Bake, Step
-from orchestrate.engine.executors import counting
+from orchestrate.engine.executors import counting, health
 from orchestrate.engine.executors.health import MOST_RESTARTS
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
 FEWER_S = 30.0
 """How long a revision may have fewer replicas than it began a step with."""
 Json = dict[str, JsonValue]
+MOST_SICK = 3
+"""Looks in a row without data and without a healthy replica that end an analysis."""
 
 
 def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
@@ -33,10 +35,11 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
         percent=step.percent,
         waited_s=elapsed(memory),
     )
+    sick = _refuse_sick(scene, step.revision, memory, verdict)
     return Look(
         verdict.outcome == "promote",
         f"{verdict.outcome}: {verdict.reason}",
-        memory=_kept(scene, memory, step.revision, evidence),
+        memory={**_kept(scene, memory, step.revision, evidence), "sick": sick},
         data={"verdict": _document(verdict, evidence, step.policy)},
         again_s=counting.again_s(step.policy),
         error=_error(scene, step, verdict),
@@ -132,6 +135,27 @@ def _refuse_fewer(scene: Scene, revision: Ref, memory: Memory) -> Memory:
             why=[f"{alive} of {began} run, for {now - begun:.0f}s now"],
         )
     return {**kept, "fewer": begun}
+
+
+def _refuse_sick(scene: Scene, revision: Ref, memory: Memory, verdict: Verdict) -> int:
+    """Looks in a row at which no replica was healthy. An edge sends nothing to those, so that the
+    counts alone would say for ever that there is no data."""
+    if verdict.state not in ("no_data", "mismatch"):
+        return 0
+    problem = health.sick(scene, revision)
+    if problem is None:
+        return 0
+    before = memory.get("sick")
+    looks = (before if isinstance(before, int) else 0) + 1
+    if looks < MOST_SICK:
+        return looks
+    raise failed(
+        Unhealthy,
+        f"{revision.version} is not healthy any more",
+        scene,
+        revision,
+        why=[problem, "requests do not reach it"],
+    )
 
 
 def _error(scene: Scene, step: Analyse | Bake, verdict: Verdict) -> OrchestrateError | None:
