@@ -42,8 +42,6 @@ PAIRS: dict[type, type[BaseModel]] = {
     read.SecretSet: secret_documents.SecretSet,
     read.SecretRemoved: secret_documents.SecretRemoved,
     read.MasterKeyRotated: secret_documents.MasterKeyRotated,
-    read.Service: written.ServiceDocument,
-    read.Doctor: written.DoctorDocument,
     read.Migrations: MigrationsDocument,
     read.Service: of_service.ServiceDocument,
     read.Doctor: of_service.DoctorDocument,

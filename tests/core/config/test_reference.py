@@ -212,8 +212,7 @@ def test_the_defaults_in_the_tables_are_the_ones_in_force() -> None:
     }
     for heading, expected in defaults.items():
         rows = {row.keys[0]: row.cells[0].strip("`") for row in table(heading)}
-        given = {"must be given", "none", "nothing", "nobody", "see below"}
-        given = {"must be given", "none", "nothing", "see below", "words of errors"}
+        given = {"must be given", "none", "nothing", "nobody", "see below", "words of errors"}
         given |= {"method and path", "its first argument"}
         assert {key for key, said in rows.items() if said not in given} == expected.keys()
         for key, value in expected.items():
