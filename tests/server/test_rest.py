@@ -149,6 +149,9 @@ def decided(world: World, keys: Path) -> dict[str, Json]:
     dana, found = person(keys, "dana"), {}
     with closing(store_of(world.home)) as store:
         register(store, dana)
+    passphrase = {"passphrase": "correct horse battery staple"}
+    set_it = ask(world, "POST", "/api/people/dana/passphrase", passphrase)
+    found["set_passphrase"] = set_it.document
     for name, decision in (("yes", "approve"), ("no", "reject")):
         world.small(name, strategy={"type": "recreate"}, approvals={})
         begun = world.api.begin(name, "1.0.0").id
