@@ -214,6 +214,22 @@ class TestANo:
         assert "deploy cancel" in late.fix[0]
         assert waiting.phase == Phase.DEPLOYING
 
+    @pytest.mark.attack(
+        "AP12", "a rejected request is set back to approved in the database", "rejected"
+    )
+    def test_is_found_again_when_its_request_is_set_back(self, waiting: Waiting) -> None:
+        waiting.ask(Approvals())
+        waiting.decide("dana")
+        waiting.decide("erin", Decision.REJECT)
+        with waiting.store.session() as session:
+            request = approvals.find(session, waiting.name)
+            request.state, request.ended_at = State.APPROVED.value, None
+            deployment = deployments.get(session, waiting.seq)
+            deployment.phase, deployment.finished_at = Phase.AWAITING_APPROVAL.value, None
+            session.add_all((request, deployment))
+        assert waiting.begin() == {"ended": "rejected"}
+        assert waiting.phase == Phase.REJECTED
+
     def test_signed_as_a_no_is_no_yes(self, waiting: Waiting) -> None:
         waiting.ask(Approvals())
         signed = waiting.signature("dana", Decision.REJECT)
