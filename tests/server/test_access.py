@@ -135,6 +135,10 @@ def test_what_lies_outside_a_scope_answers_like_what_is_unknown(
     unknown = {"environment": "nairobi", "deployment": "d424242", "plan": "0123456789ab"}
     fields = set(tool.arguments.model_fields)
     more: dict[str, object] = {"action": "cancel"} if "action" in fields else {}
+    if {"name", "value"} <= fields:
+        more["value"] = "a value that is long enough"
+    if "name" in fields:
+        more["name"] = "API_KEY"
     if "confirm" in fields:
         more["confirm"] = "tokyo"
     for name in fields & places.keys():

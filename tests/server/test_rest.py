@@ -96,6 +96,9 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     eventually(lambda: world.api.get(held).verdict)
     schema = world.small("schema", strategy={"type": "recreate"}, migrations=dropping(world.home))
     schema.live("1.0.0")
+    told = {"name": "team", "sink": {"kind": "webhook", "url": "https://hooks.example.com/x"}}
+    world.small("told", strategy={"type": "recreate"}, notifications=[told], secrets=["API_KEY"])
+    secret = {"environment": "told", "name": "API_KEY", "value": "a value that is long enough"}
     another = {**site.settings, "name": "other", "url": None}
     calls: dict[str, tuple[str, str, Mapping[str, object] | None]] = {
         "get_overview": ("GET", "/api/overview", None),
@@ -116,6 +119,16 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "contract_database": ("POST", "/api/environments/schema/contract", {"confirmed": True}),
         "set_environments": ("POST", "/api/environments", {"environments": [another]}),
         "delete_environment": ("DELETE", "/api/environments/other?confirm=other", None),
+        "set_secret": ("POST", "/api/secrets", secret),
+        "list_secrets": ("GET", "/api/secrets?environment=told", None),
+        "remove_secret": (
+            "DELETE",
+            "/api/secrets?environment=told&name=API_KEY&confirm=API_KEY",
+            None,
+        ),
+        "rotate_master_key": ("POST", "/api/master-key/rotate", {}),
+        "try_notification": ("POST", "/api/notifications/team/try", {"environment": "told"}),
+        "list_notifications": ("GET", "/api/notifications?environment=told", None),
         "get_service": ("GET", "/api/service", None),
         "doctor": ("GET", "/api/doctor", None),
         "list_audit": ("GET", "/api/audit?limit=3", None),
