@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import attacks, matrix, processes, real
-from tests.support.matrix import pytest_runtest_logreport as pytest_runtest_logreport  # a hook
+from tests.support.matrix import pytest_runtest_logreport as pytest_runtest_logreport
 from tests.support.snapshot import Snapshot
 
 # Bytes. A unix socket's address holds 108, and the service's sockets are home/run/NAME.sock.
@@ -27,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kubeconfig",
         help="a kubeconfig file: the contract runs on that cluster's current namespace too",
+    )
+    parser.addoption(
+        "--cluster-image",
+        help="image for it, registry/busybox:{version}, with tags 1.0.0, 1.1.0 and 1.2.0",
     )
     parser.addoption(
         "--update-snapshots",

@@ -46,11 +46,13 @@ class Engine:
     def base(self) -> str:
         """The image all others are built from: a Python, made once for each engine."""
         name = f"{BASE}:{_tag()}"
-        try:
-            self.api.inspect_image(name)
-        except ImageNotFound:
-            repository, _, tag = name.partition(":")
-            self.api.import_image_from_data(python_root(), repository=repository, tag=tag)
+        # Of several test processes one makes it: two imports of the same layer at once spoil it.
+        with _locked(fcntl.LOCK_EX, "base"):
+            try:
+                self.api.inspect_image(name)
+            except ImageNotFound:
+                repository, _, tag = name.partition(":")
+                self.api.import_image_from_data(python_root(), repository=repository, tag=tag)
         return name
 
     def build(self, name: str, files: dict[str, str], *lines: str) -> str:
@@ -159,8 +161,9 @@ def _leave(users: IO[str]) -> None:
 
 
 @contextmanager
-def _locked(how: int) -> Iterator[None]:
-    with (OURS / "lock").open("w") as lock:
+def _locked(how: int, what: str = "lock") -> Iterator[None]:
+    OURS.mkdir(mode=0o700, exist_ok=True)
+    with (OURS / what).open("w") as lock:
         fcntl.flock(lock, how)
         yield
 
