@@ -13,7 +13,7 @@ from tests.support.local import APP
 from tests.support.service import Site, World
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(180)]
 
 # Fails all requests from the moment that a file is there.
 BREAKABLE = APP.replace(

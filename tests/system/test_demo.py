@@ -15,7 +15,7 @@ import pytest
 from tests.support import processes
 from tests.support.repository import ROOT
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 # About a minute where nothing else runs; a machine that also tests is allowed more.
 WITHIN_S = 240

@@ -13,7 +13,7 @@ from tests.support.real import need_program
 from tests.support.service import Site, world
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(600)]
 
 RATE = 500.0
 LEAST = 50_000

@@ -15,7 +15,7 @@ from tests.support.api import Deployment
 from tests.support.load import BASKET, SHOPPING, Load, Probe, Result, slow_posts, sse_stream, until
 from tests.support.service import Site, World
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(240)]
 
 RATE = 550.0
 LEAST = 20_000

@@ -93,7 +93,7 @@ class TestCrash:
         revision, write = docker.pinned("1.0.0"), docker.write()
         provider = docker.provider
         made = provider.containers.create(
-            revision, provider.settings, revision.artifact.digest, 0, free_port(), write
+            revision, provider.settings, revision.artifact.digest, 0, free_port(), write, {}
         )
         docker.another().start(revision, 2, write)
         docker.await_answering(revision, 2)
@@ -103,8 +103,12 @@ class TestCrash:
     def test_that_lost_the_answer_to_create_does_not_make_two(self, docker: Docker) -> None:
         revision, write = docker.pinned("1.0.0"), docker.write()
         provider = docker.provider
-        arguments = (revision, provider.settings, revision.artifact.digest, 0, free_port(), write)
-        assert provider.containers.create(*arguments) == provider.containers.create(*arguments)
+        digest, port = revision.artifact.digest, free_port()
+        first, again = (
+            provider.containers.create(revision, provider.settings, digest, 0, port, write, {})
+            for _ in range(2)
+        )
+        assert first == again
         assert len(provider.running.of(revision.key)) == 1
 
 

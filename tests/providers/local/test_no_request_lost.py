@@ -24,7 +24,7 @@ from tests.support.load import BASKET, SHOPPING, Event, Load, Probe, slow_posts,
 from tests.support.local import Local
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.timeout(240)]
 
 SHOP = Path(__file__).parents[3] / "examples" / "shop"
 A_WHILE = 900
