@@ -29,7 +29,7 @@ from orchestrate.core.revision import Artifact
 class Narrow:
     capabilities = Capabilities(strategies=frozenset({StrategyName.RECREATE}))
 
-    def __init__(self, environment, home):
+    def __init__(self, environment, home, secrets):
         pass
 
     def replicas(self):
