@@ -12,6 +12,7 @@ from tests.support.api import Deployment, Problem
 from tests.support.real import need_program
 from tests.support.service import Site, World
 from tests.support.service import world as a_world
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -138,7 +139,7 @@ def test_is_refused_with_what_to_do(site: Site, what: str) -> None:
 
 SETTINGS: dict[str, tuple[dict[str, object], str, str]] = {
     "a provider nobody has": ({"provider": "loacl"}, "unknown_provider", "did you mean 'local'?"),
-    "a provider not built yet": ({"provider": "kubernetes"}, "provider_unavailable", "local"),
+    "a provider not built yet": ({"provider": "vercel"}, "provider_unavailable", "local"),
     "a setting local does not know": (
         {"config": {"replcias": 2}}, "provider_config_invalid", "did you mean replicas?",
     ),
@@ -179,12 +180,13 @@ class TestAnEnvironmentForWhichAPersonMustSayYes:
         assert other.running() == {}
         assert other.deploy("1.0.0", confirmed=True).phase == "succeeded"
 
-    def test_requires_approval_is_refused_whoever_asks(self, world: World) -> None:
+    def test_requires_approval_waits_whoever_asks_and_changes_nothing(self, world: World) -> None:
         other = world.small("approved", strategy=AT_ONCE, requires_approval=True)
-        with pytest.raises(Problem) as refused:
-            other.begin("1.0.0", confirmed=True)
-        assert refused.value.code == "approval_required"
-        assert refused.value.fix
+        begun = other.begin("1.0.0", confirmed=True)
+        eventually(lambda: world.api.get(begun.id).phase == "awaiting_approval")
+        assert other.running() == {}
+        world.api.control(begun.id, "cancel")
+        assert world.api.wait(begun.id).phase == "cancelled"
         assert other.running() == {}
 
 
