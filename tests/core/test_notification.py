@@ -57,6 +57,7 @@ def test_a_rollback_that_failed_says_that_a_person_must_look() -> None:
     assert told.title.endswith("could not be taken back: a person must look")
 
 
-def test_a_freeze_is_told_as_one() -> None:
-    told = message(facts(event=Happening.FROZEN, phase="pending"))
-    assert told.title == "! shop/production: d143 is kept out by a freeze: 1.4.2 -> 1.4.3"
+@pytest.mark.parametrize(("phase", "how"), [("failed", "kept out"), ("deploying", "held")])
+def test_a_closed_window_is_told_as_one(phase: str, how: str) -> None:
+    told = message(facts(event=Happening.FROZEN, phase=phase))
+    assert told.title == f"! shop/production: d143 is {how} by a closed window: 1.4.2 -> 1.4.3"

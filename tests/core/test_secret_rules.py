@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrate.core.environment import Environment, EnvironmentType, SecretSource
 from orchestrate.core.errors import SecretInvalid
+from orchestrate.core.notification import Notification, Webhook
 from orchestrate.core.secret import Secret
 from orchestrate.core.secret_rules import (
     LONGEST,
@@ -77,7 +78,8 @@ def test_what_the_platform_gets_the_application_does_not() -> None:
         type=EnvironmentType.DEV,
         provider="docker",
         config={"credentials": {"username": "REG_USER", "password": "REG_PASSWORD"}},
-        secrets=("DB_URL", "REG_PASSWORD"),
+        secrets=("DB_URL", "REG_PASSWORD", "SLACK_URL"),
+        notifications=(Notification(name="team", sink=Webhook(url_secret="SLACK_URL")),),
     )
     assert for_application(found) == ("DB_URL",)
-    assert for_platform(found) == {"REG_USER", "REG_PASSWORD"}
+    assert for_platform(found) == {"REG_USER", "REG_PASSWORD", "SLACK_URL"}

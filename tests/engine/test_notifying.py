@@ -11,6 +11,7 @@ import pytest
 
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.notification import CHOICES, Happening, Notification, Webhook
+from orchestrate.engine import journal
 from orchestrate.engine.notifying import Notifier
 from orchestrate.engine.site import Place
 from orchestrate.store import deployments, environments, outbox
@@ -116,6 +117,28 @@ def test_each_phase_is_told_once(
     wanted = events or ["started", "waiting_for_approval", "failed"]
     assert [each.body["event"] for each in sink.got] == wanted
     assert all(row.sent for row in rows(place))
+
+
+def test_what_a_closed_window_keeps_out_or_holds_is_told_as_frozen(
+    place: Place, sink: Hook
+) -> None:
+    identity = staging(place)
+    with place.store.session() as session:
+        kept_out = deployments.get(session, deploy(session, identity, "1.1.0"))
+        deployments.set_phase(session, kept_out, Phase.VALIDATING)
+        kept_out.result = "window_closed"
+        deployments.set_phase(session, kept_out, Phase.FAILED)
+    held = run(place, Phase.VALIDATING, Phase.DEPLOYING)
+    with place.store.session() as session:
+        journal.hold(session, held, "the window is closed until Mon 09:00")
+    send_all(place)
+    told = [(each.body["event"], each.body["phase"]) for each in sink.got]
+    assert told == [
+        ("started", "validating"),
+        ("frozen", "failed"),
+        ("started", "validating"),
+        ("frozen", "deploying"),
+    ]
 
 
 def test_a_rollback_by_hand_is_told_as_one(place: Place, sink: Hook) -> None:

@@ -30,7 +30,7 @@ class Happening(StrEnum):
     """Taken back by itself, or by a rollback that somebody asked for."""
     ROLLBACK_FAILED = "rollback_failed"
     FROZEN = "frozen"
-    """A freeze keeps a deployment out, or holds one that runs."""
+    """A closed window or a freeze keeps a deployment out, or holds one that runs."""
     TRIAL = "trial"
     """Somebody tries whether messages arrive. Nobody chooses it: it is always told."""
 
@@ -171,7 +171,9 @@ def _sentence(facts: Facts) -> str:
     if facts.event is Happening.TRIAL:
         return "is a trial of this notification: nothing was deployed"
     if facts.event is Happening.FROZEN:
-        return f"is kept out by a freeze: {words.change(facts.from_version, facts.to_version)}"
+        moved = words.change(facts.from_version, facts.to_version)
+        kept = "kept out" if facts.phase == "failed" else "held"
+        return f"is {kept} by a closed window: {moved}"
     return words.deployment_summary(
         kind=facts.kind,
         phase=facts.phase,

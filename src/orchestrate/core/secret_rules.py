@@ -51,10 +51,11 @@ def shown(version: str) -> str:
 
 def named_elsewhere(environment: Environment) -> frozenset[str]:
     """Secrets that other settings name: `credentials` and `..._secret` of the provider's config,
-    those of the metrics source, the token for GitHub."""
+    those of the metrics source and of notifications, the token for GitHub."""
     metrics = environment.strategy.analyse.metrics
     found: set[str | None] = set(metrics.secrets.values() if metrics else ())
     found.add(environment.checks.github.token)
+    found |= {name for each in environment.notifications for name in each.secrets}
     for key, value in environment.config.items():
         if key == "credentials" and isinstance(value, dict):
             found |= {each for each in value.values() if isinstance(each, str)}

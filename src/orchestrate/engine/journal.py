@@ -10,11 +10,12 @@ from pydantic import JsonValue
 
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.model import Model
+from orchestrate.core.notification import Happening
 from orchestrate.core.plan import Plan, keeps, step_keys
 from orchestrate.core.steps import undo_of
 from orchestrate.engine import evidence
 from orchestrate.engine.approving import held
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import deployments, environments, outbox, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
 
@@ -118,6 +119,12 @@ def say(session: Session, seq: int, state: str, text: str) -> None:
     deployments.tell(session, seq, "deploy", state, text)
     deployments.record(session, deployments.get(session, seq), "deployment.say", state=state,
                        text=text)  # fmt: skip
+
+
+def hold(session: Session, seq: int, text: str) -> None:
+    """A closed window holds it; whoever wants to be told of that will be."""
+    say(session, seq, "holding", text)
+    outbox.tell(session, deployments.get(session, seq), Happening.FROZEN)
 
 
 def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list[int]:

@@ -164,7 +164,7 @@ class Run:
                 return
             if not held:
                 held = True
-                self._say("holding", closed)
+                self._record("holding", lambda s: journal.hold(s, self._seq, str(closed)))
             self._heed(HOLD_LOOK_S)
         if held:
             self._say("resumed", "the window is open")

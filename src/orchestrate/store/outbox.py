@@ -13,6 +13,7 @@ from sqlmodel import Field, Session, col, select
 
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.environment import Environment
+from orchestrate.core.errors import WindowClosed
 from orchestrate.core.notification import Facts, Happening
 from orchestrate.store.database import begin_writing
 from orchestrate.store.environments import as_environment
@@ -85,6 +86,8 @@ def tell_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
         return
     if row.kind == Kind.RETIRE.value and phase is not Phase.ROLLBACK_FAILED:
         return  # our own housekeeping; a failed one comes again
+    if phase is Phase.FAILED and row.result == WindowClosed.code:
+        happening = Happening.FROZEN
     if phase is Phase.SUCCEEDED and row.kind == Kind.ROLLBACK.value:
         happening = Happening.ROLLED_BACK
     tell(session, row, happening)
