@@ -50,6 +50,10 @@ class Service:
         except AssertionError as error:
             raise AssertionError(f"the service did not start:\n{self.complaints()}") from error
 
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start it, and wait for nothing."""
+        return self._spawn(())
+
     def start_and_wait(self) -> int:
         """Start one that ends by itself; its exit code."""
         return self._spawn(()).wait(timeout=START_S)

@@ -20,6 +20,9 @@ from orchestrate.store.database import Session, Store, make_engine
 WORKFLOW_SCHEMA = "1"
 """DBOS's application version. Never raise it: what runs would be stranded. Use DBOS.patch()."""
 CONTROL = "control"
+MOST_RECOVERIES = 10
+"""Deaths of the process that one deployment survives. One that takes the process with it each time
+is undone then, rather than tried for ever."""
 
 J = TypeVar("J")
 """JSON: what is journalled must be."""
@@ -93,7 +96,9 @@ class Durable:
             # DBOS marks the function it is given, which a bound method does not allow.
             return workflow(seq, undo_only)
 
-        self._workflow = DBOS.workflow(name="deployment", max_recovery_attempts=1000)(deployment)
+        self._workflow = DBOS.workflow(name="deployment", max_recovery_attempts=MOST_RECOVERIES)(
+            deployment
+        )
         DBOS.launch()
 
     def close(self) -> None:

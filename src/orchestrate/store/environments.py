@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from pydantic import ValidationError
 from sqlmodel import Session, col, select
 
 from orchestrate.core.environment import Environment, HealthGate, Strategy
-from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
+from orchestrate.core.errors import AmbiguousEnvironment, StoreDamaged, UnknownEnvironment
 from orchestrate.core.identity import reaches
 from orchestrate.core.names import did_you_mean
 from orchestrate.store import evidence
@@ -102,26 +103,34 @@ def lock(session: Session, identity: int) -> EnvironmentRow:
 
 
 def as_environment(row: EnvironmentRow) -> Environment:
-    """The row as the core's record."""
-    return Environment.model_validate(
-        {
-            "app": row.app,
-            "name": row.name,
-            "type": row.type,
-            "provider": row.provider,
-            "url": row.url,
-            "config": row.config,
-            "strategy": Strategy.model_validate(row.strategy),
-            "health": HealthGate.model_validate(row.health),
-            "variables": row.variables,
-            "secrets": tuple(row.secret_names),
-            "requires_approval": row.requires_approval,
-            "timeout_s": row.timeout_s,
-            "when_busy": row.when_busy,
-            "source": row.source,
-            **row.rules,
-        }
-    )
+    """The row as the core's record. Raises StoreDamaged for one that cannot be read: it is that
+    environment's affair alone, and the others go on."""
+    try:
+        return Environment.model_validate(
+            {
+                "app": row.app,
+                "name": row.name,
+                "type": row.type,
+                "provider": row.provider,
+                "url": row.url,
+                "config": row.config,
+                "strategy": Strategy.model_validate(row.strategy),
+                "health": HealthGate.model_validate(row.health),
+                "variables": row.variables,
+                "secrets": tuple(row.secret_names),
+                "requires_approval": row.requires_approval,
+                "timeout_s": row.timeout_s,
+                "when_busy": row.when_busy,
+                "source": row.source,
+                **row.rules,
+            }
+        )
+    except (ValidationError, TypeError) as error:
+        raise StoreDamaged(
+            f"the settings of {row.app}/{row.name} cannot be read",
+            why=["their record is not as this program wrote it"],
+            fix=["restore the database from a backup; what serves there goes on"],
+        ) from error
 
 
 def existing(session: Session, environment: Environment) -> EnvironmentRow | None:
