@@ -24,7 +24,7 @@ import pyte
 import pytest
 
 from orchestrate.cli.demo.place import end_all
-from orchestrate.providers.processes.ports import free_port
+from tests.support.ports import free_port
 from tests.support.repository import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"

@@ -55,7 +55,8 @@ def test_it_waits_on_and_begins_with_the_yes_that_comes_after(world: World, dana
         assert world.api.get(begun).phase == "awaiting_approval"
     assert world.api.call("GET", f"/api/approvals/{approval}")["signed"] == before
     dana.decide(world.api, approval)
-    assert world.api.wait(begun).phase == "succeeded"
+    done = world.api.wait(begun)
+    assert done.phase == "succeeded", done
     assert site.running() == {"1.0.0": 1}
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orchestrate.core.identity import Principal, Role
-from orchestrate.providers.processes.ports import free_port
 from orchestrate.tools import TOOLS
 from tests.support.api import Json, Problem
+from tests.support.ports import free_port
 from tests.support.real import need_program
 from tests.support.remote import Answer, Remote
 from tests.support.service import World

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.providers.processes.ports import free_port
 from orchestrate.tools import TOOLS
+from tests.support.ports import free_port
 from tests.support.remote import Remote, read_all
 from tests.support.service import Service, World
 from tests.support.service import world as a_world

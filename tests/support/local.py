@@ -17,8 +17,8 @@ from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
 from orchestrate.providers.local import LocalProvider
-from orchestrate.providers.processes.ports import free_port
 from tests.support.platform import Ability, Failing, How
+from tests.support.ports import free_port
 from tests.support.secrets import NoSecrets
 from tests.support.waiting import eventually
 

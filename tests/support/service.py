@@ -21,10 +21,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support import processes
 from tests.support.api import Api, Deployment, Json
 from tests.support.local import APP, Answer, ask
+from tests.support.ports import free_port
 from tests.support.repository import ROOT, SOURCE
 from tests.support.waiting import eventually
 

@@ -17,7 +17,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from orchestrate.providers.processes.ports import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support.api import Api
 from tests.support.cli import Result, Terminal, command, environment, run
 from tests.support.local import APP
+from tests.support.ports import free_port
 from tests.support.real import need_program
 from tests.support.service import end_all
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support.docker.engine import engine
+from tests.support.ports import free_port
 from tests.support.real import need_program
 from tests.support.repository import ROOT
 from tests.support.service import SHOP, end_all

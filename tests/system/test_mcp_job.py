@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support import processes
 from tests.support.agent import MODES, Mode, agent, document, error, text_of
 from tests.support.api import Api
 from tests.support.local import ask
+from tests.support.ports import free_port
 from tests.support.real import need_program
 from tests.support.service import Service, World, end_all
 

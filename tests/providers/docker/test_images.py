@@ -11,11 +11,11 @@ from orchestrate.core.errors import (
     TemporaryError,
 )
 from orchestrate.core.revision import Revision
-from orchestrate.providers.processes.ports import free_port
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker, image_of, in_container
 from tests.support.docker.registry import Registry
 from tests.support.local import APP
+from tests.support.ports import free_port
 from tests.support.secrets import GivenSecrets
 from tests.support.waiting import eventually
 

@@ -11,10 +11,10 @@ from orchestrate.core.environment import HealthGate
 from orchestrate.core.errors import ExitedAtOnce, FencedOut, PortTaken, ProviderUnavailable
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
-from orchestrate.providers.processes.ports import free_port
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker
 from tests.support.local import APP, ask
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system

@@ -14,9 +14,9 @@ import pytest
 from orchestrate.core.errors import DiskFull, PortTaken, ProviderConfigInvalid
 from orchestrate.core.protocols import Replica
 from orchestrate.core.revision import Revision
-from orchestrate.providers.processes.ports import free_port
 from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
+from tests.support.ports import free_port
 from tests.support.secrets import NoSecrets
 from tests.support.waiting import eventually
 

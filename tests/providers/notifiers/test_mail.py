@@ -11,8 +11,8 @@ from orchestrate.core.notification import Facts, Mail
 from orchestrate.providers.notifiers import deliver
 from orchestrate.providers.outbound import Allowed, Outbound
 from orchestrate.providers.outbound.allowed import literals
-from orchestrate.providers.processes.ports import free_port
 from tests.support.facts import facts
+from tests.support.ports import free_port
 from tests.support.secrets import GivenSecrets
 from tests.support.sinks import Post, post
 from tests.support.tls import loopback_tls

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from functools import cache
 
-from orchestrate.providers.processes.ports import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 START_S = 60.0

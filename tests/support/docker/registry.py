@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support.docker.engine import Engine
+from tests.support.ports import free_port
 from tests.support.processes import end
 from tests.support.real import need_program
 from tests.support.waiting import eventually

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from orchestrate.providers.processes.ports import free_port
 from tests.support.docker.app import image_of, in_container
 from tests.support.docker.engine import Engine, engine
 from tests.support.local import APP
+from tests.support.ports import free_port
 from tests.support.service import SHOP, Site, World
 
 
