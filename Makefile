@@ -35,6 +35,8 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(UV) pip check --quiet --python $(BIN)/python
+	@# A test file that cannot be imported fails here, not at the end of a long run.
+	@$(BIN)/python -m pytest --quiet --collect-only >$(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 	$(BIN)/python -m pytest --quiet tests/repo/test_locks.py
 
 bench: $(READY)

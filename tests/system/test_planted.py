@@ -238,7 +238,8 @@ async def ask_as_an_agent(stage: Stage) -> None:
 
 
 def break_it(stage: Stage) -> None:
-    """What nobody foresaw: a row that cannot be read, and its trace in the service's log."""
+    """What nobody foresaw: rows that cannot be read, a table that is gone, and the trace of it in
+    the service's log."""
     database = sqlite3.connect(stage.world.home / "orchestrate.db", timeout=30)
     with database:
         database.execute("UPDATE secret_versions SET ct = x'00' WHERE name = 'PLANTED_11'")
@@ -247,6 +248,11 @@ def break_it(stage: Stage) -> None:
     stage.call("GET", "/api/environments/staging")
     with database:
         database.execute("UPDATE environments SET timeout_s = 60")
+        database.execute("ALTER TABLE secret_versions RENAME TO mislaid")
+    stage.run("secrets", "set", "PLANTED_1", "--env", "staging", given=stage.values[7])
+    stage.run("deploy", "--env", "staging", "--version", "1.0.0")
+    with database:
+        database.execute("ALTER TABLE mislaid RENAME TO secret_versions")
     database.close()
     stage.run("deploy", "--env", "staging", "--version", "1.0.0")
     stage.run("deploy", "validate", "--env", "staging", "--version", "1.0.0")

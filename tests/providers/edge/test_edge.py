@@ -23,8 +23,9 @@ from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Ref
 from orchestrate.providers.edge import Backend, Edge, Place, Traffic, edge
 from orchestrate.providers.edge.metrics import made
+from orchestrate.providers.processes.ports import is_free
 from tests.support.local import ask
-from tests.support.ports import free_port, is_free
+from tests.support.ports import free_port
 from tests.support.real import need_program
 from tests.support.servers import Server, serving
 from tests.support.waiting import eventually
