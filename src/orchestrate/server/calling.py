@@ -88,6 +88,12 @@ def _permit(tool: Operation[Any, Any], context: Context) -> None:
             why=[f"{principal.name} has {held}"],
             fix=["an administrator grants it: orchestrate auth grant PERSON ROLE"],
         )
+    if principal.kind == "agent" and not tool.mcp and not tool.hints.read_only:
+        raise Forbidden(
+            f"{tool.name} is for people",
+            why=[f"{principal.name} is an agent, at every door: what agents do not have as a tool"],
+            fix=[f"{principal.person} does it"],
+        )
     if tool.whole and principal.environments:
         raise Forbidden(
             f"{tool.name} is about the whole service",

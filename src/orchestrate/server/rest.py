@@ -53,7 +53,8 @@ def _endpoint(
         request_id = new_request_id()
         try:
             context = Context(service, await _caller(request, service, request_id))
-            document = await call(tool, context, await _arguments(request, tool), people=True)
+            people = context.caller.principal.kind == "person"
+            document = await call(tool, context, await _arguments(request, tool, people), people)
             return JSONResponse(document.as_json())
         except Exception as error:
             return problem(error, request_id=request_id)
@@ -75,10 +76,12 @@ async def _caller(request: Request, service: Service, request_id: str) -> Caller
     return replace(found, request_id=request_id)
 
 
-async def _arguments(request: Request, tool: Operation[Any, Any]) -> dict[str, object]:
+async def _arguments(
+    request: Request, tool: Operation[Any, Any], people: bool
+) -> dict[str, object]:
     """Path, query and body together; a name given twice is refused."""
     found: dict[str, object] = dict(request.path_params)
-    model = tool.people or tool.arguments
+    model = (tool.people if people else None) or tool.arguments
     for name in request.query_params:
         values = request.query_params.getlist(name)
         field = model.model_fields.get(name)

@@ -143,11 +143,17 @@ def existing(session: Session, environment: Environment) -> EnvironmentRow | Non
     return session.exec(statement).one_or_none()
 
 
+def refuse_outside(session: Session, environment: Environment) -> None:
+    """Raise UnknownEnvironment for one that is, or would be, outside the session's scope: asked
+    before anything is said of it."""
+    if not reaches(session.info.get(SCOPE, ()), environment.app, environment.name):
+        raise _unknown(environment.name, every(session))
+
+
 def put(session: Session, environment: Environment) -> EnvironmentRow:
     """Create the environment, or change it to what is given. Raises UnknownEnvironment for one
     outside the session's scope."""
-    if not reaches(session.info.get(SCOPE, ()), environment.app, environment.name):
-        raise _unknown(environment.name, every(session))
+    refuse_outside(session, environment)
     data = environment.model_dump(mode="json")
     row = existing(session, environment)
     if row is None:

@@ -218,9 +218,9 @@ def _stop_waiting(
 def _check_promoter(context: Context, session: Session, row: DeploymentRecord) -> None:
     """An agent does not end the analysis of a production release in its favour."""
     environment = environments.as_environment(environments.get(session, row.environment_id))
-    if environment.guarded and context.caller.door == "mcp":
+    if environment.guarded and context.caller.principal.kind != "person":
         raise ConfirmationNeeded(
             f"{environment.name} is a production environment: a person must say yes to promoting",
-            why=["nobody can be asked through this door"],
+            why=["an agent is nobody's yes"],
             fix=[f"a person runs: orchestrate deploy promote d{row.seq}"],
         )

@@ -61,6 +61,8 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     """Create or change environments."""
     store = context.service.store
     with store.session() as session:
+        for environment in given.environments:
+            environments.refuse_outside(session, environment)
         items = [
             _change(context, session, environment, given.secrets.get(environment.name, {}))
             for environment in given.environments

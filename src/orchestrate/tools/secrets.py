@@ -81,7 +81,7 @@ def set_secret(context: Context, given: SetSecret) -> SecretSet:
         if given.existing and given.name not in known:
             secrets.get(session, context.service.store.keys, row, given.name)  # says so
         version, changed = keep(context, session, row, given.name, given.value, given.short)
-        named = _name_it(session, row, environment, given.name)
+        named = _name_it(context, session, row, given.name)
     label = f"v{version}"
     before = f"v{known[given.name]} -> " if given.name in known and changed else ""
     return SecretSet(
@@ -235,12 +235,15 @@ def _refuse_elsewhere(environment: Environment, name: str) -> None:
         )
 
 
-def _name_it(session: Session, row: EnvironmentRow, environment: Environment, name: str) -> bool:
-    """Have the application get it, unless the platform does."""
+def _name_it(context: Context, session: Session, row: EnvironmentRow, name: str) -> bool:
+    """Have the application get it, unless the platform does: a change of the environment, and
+    told as one."""
+    environment = environments.as_environment(row)
     if name in environment.secrets or name in named_elsewhere(environment):
         return False
     row.secret_names = [*row.secret_names, name]
     session.add(row)
+    _tell(context, session, "environment.name_secret", row, name, {})
     return True
 
 

@@ -6,7 +6,7 @@ import shutil
 from typing import Literal
 
 from orchestrate.core.check import CheckResult
-from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.errors import Forbidden, InvalidInput, OrchestrateError
 from orchestrate.engine.checks.disk import watermark
 from orchestrate.engine.site import site_of
 from orchestrate.store import deployments, environments
@@ -56,8 +56,23 @@ def stop_service(context: Context, given: Nothing) -> ServiceDocument:
 
 
 def retire_service(context: Context, given: Retire) -> Retired:
-    """End the service for another version, once idle."""
-    with context.service.store.session() as session:
+    """End the service for another version, once idle. Asked by the programs on this machine, of
+    whoever they are: the service that comes instead does all that this one does."""
+    service = context.service
+    if context.caller.door != "rest":
+        raise Forbidden(
+            "a service is retired on its own machine",
+            why=["it is asked for by a program of another version, on the socket"],
+            fix=["an administrator ends it there: orchestrate stop"],
+        )
+    if given.version == service.version:
+        raise InvalidInput(
+            f"this service is of version {service.version} itself",
+            why=["it is retired for one of another version"],
+            fix=["end it: orchestrate stop"],
+        )
+    # All of them, not only those that the caller may see.
+    with service.place.store.within(()).session() as session:
         busy = bool(deployments.open_ones(session))
     if not busy:
         context.service.stop()

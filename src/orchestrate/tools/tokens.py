@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from orchestrate.core.errors import Forbidden, UnknownPerson
-from orchestrate.core.identity import Principal, Role, within
+from orchestrate.core.identity import Principal, Role, narrowed, within
 from orchestrate.store import audit, people, tokens
 from orchestrate.store.database import Session, begin_writing
 from orchestrate.store.people import PersonRow
@@ -61,6 +61,7 @@ def create_token(context: Context, given: CreateToken) -> MadeToken:
             )
         parent = _parent(session, principal)
         expires_at = _expiry(given, parent)
+        reach = _reach(given, principal, row)
         _refuse_wider(given, principal, row, parent, expires_at)
         text, identity, mac = context.service.credentials.make(given.role)
         made = TokenRow(
@@ -70,7 +71,7 @@ def create_token(context: Context, given: CreateToken) -> MadeToken:
             label=given.label,
             agent=given.agent,
             role=given.role.value,
-            environments=sorted(given.environments or (principal.environments if parent else ())),
+            environments=sorted(reach),
             parent=parent.id if parent else None,
             created_by=context.caller.actor,
             expires_at=expires_at,
@@ -141,6 +142,23 @@ def _expiry(given: CreateToken, parent: TokenRow | None) -> datetime:
     return usual if parent is None else min(usual, parent.expires_at)
 
 
+def _reach(given: CreateToken, principal: Principal, row: PersonRow) -> tuple[str, ...]:
+    """The environments of the new token, none for all: within those of whoever makes it and of
+    whose it is, however it is made."""
+    allowed = narrowed(row.environments, principal.environments)
+    if allowed is None or (given.environments and not within(allowed, given.environments)):
+        raise Forbidden(
+            "a token has no more than what it is made with",
+            why=[
+                f"{row.name} and {principal.name} reach no environment both"
+                if allowed is None
+                else f"it may reach {', '.join(allowed)} only"
+            ],
+            fix=["ask for less: fewer --env"],
+        )
+    return tuple(given.environments) or (allowed if principal.environments else ())
+
+
 def _refuse_wider(
     given: CreateToken,
     principal: Principal,
@@ -157,17 +175,13 @@ def _refuse_wider(
         why.append(f"the token it is made with is a {parent.role}'s")
     if given.agent and given.role not in (Role.VIEWER, Role.DEPLOYER):
         why.append(f"an agent is never {given.role.value}")
-    asked = given.environments or (principal.environments if parent else ())
-    limits = [row.environments, *([principal.environments] if parent else [])]
-    if given.environments and not all(within(limit, asked) for limit in limits):
-        why.append(f"it may reach {', '.join(limits[-1] or limits[0])} only")
     if parent is not None and expires_at > parent.expires_at:
         why.append(f"the token it is made with ends at {parent.expires_at:%Y-%m-%d %H:%M} UTC")
     if why:
         raise Forbidden(
             "a token has no more than what it is made with",
             why=why,
-            fix=["ask for less: a lower --role, fewer --env, a shorter --expires"],
+            fix=["ask for less: a lower --role, a shorter --expires"],
         )
 
 
