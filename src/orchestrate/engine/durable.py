@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from pydantic import JsonValue
 from sqlalchemy.exc import OperationalError
@@ -21,8 +22,8 @@ WORKFLOW_SCHEMA = "1"
 """DBOS's application version. Never raise it: what runs would be stranded. Use DBOS.patch()."""
 CONTROL = "control"
 MOST_RECOVERIES = 10
-"""Deaths of the process that one deployment survives. One that takes the process with it each time
-is undone then, rather than tried for ever."""
+"""Starts of a service at which a workflow goes on by itself. After that it is asked whether it may
+(`deaths`), since one that takes the process along must not do so for ever."""
 
 J = TypeVar("J")
 """JSON: what is journalled must be."""
@@ -38,6 +39,11 @@ class WorkflowState:
     @property
     def running(self) -> bool:
         return self.status == "PENDING"
+
+    @property
+    def resumed_too_often(self) -> bool:
+        """It did not end, and does not go on by itself any more."""
+        return self.status == "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
 
     @property
     def broke_off(self) -> bool:
@@ -70,6 +76,26 @@ class Durable:
         self._workflow: Callable[[int, bool], str] | None = None
         self._source: SQLAlchemyDatasource | None = None
         self._closing = threading.Event()
+
+    def interrupted(self, executor: str | None = None) -> list[str]:
+        """Workflows that the last holder of this slot, or of another one, left unfinished. Before
+        `launch`, which goes on with them at once: so DBOS's table is asked itself (it is described
+        at docs.dbos.dev under "System Tables")."""
+        schema = None if self._store.url.startswith("sqlite") else "dbos"
+        with self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table("workflow_status", schema=schema):
+                return []
+            table = sa.table(
+                "workflow_status",
+                sa.column("workflow_uuid", sa.String),
+                sa.column("status", sa.String),
+                sa.column("executor_id", sa.String),
+                schema=schema,
+            )
+            statement = sa.select(table.c.workflow_uuid).where(
+                table.c.status == "PENDING", table.c.executor_id == (executor or self._executor)
+            )
+            return [str(name) for name in connection.scalars(statement)]
 
     def launch(self, workflow: Callable[[int, bool], str]) -> None:
         """Begin executing: first whatever a former holder of the slot left unfinished."""
@@ -126,11 +152,13 @@ class Durable:
         """Leave a message for a workflow; with the same key only once."""
         DBOS.send(name, message, topic=CONTROL, idempotency_key=key)
 
-    def adopt(self, is_free: Callable[[str], bool]) -> None:
-        """Take over what workers left whose slot is free. For several workers on one database."""
+    def adopt(self, is_free: Callable[[str], bool], noting: Callable[[list[str]], None]) -> None:
+        """Take over what workers left whose slot is free, after `noting` it. For several workers
+        on one database."""
         pending = DBOS.list_workflows(status=["PENDING"], load_input=False, load_output=False)
         for slot in {w.executor_id for w in pending} - {None, self._executor}:
             if slot is not None and is_free(slot):
+                noting(self.interrupted(slot))
                 # Underscored, and idempotent in SQL; held by a test of ours at each upgrade.
                 DBOS._recover_pending_workflows([slot])
 

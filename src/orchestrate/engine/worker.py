@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import JsonValue, TypeAdapter
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Mending
-from orchestrate.engine import asking, ballast, journal
+from orchestrate.engine import asking, ballast, deaths, journal
 from orchestrate.engine.changes import Changes
 from orchestrate.engine.deciding import Deciding
 from orchestrate.engine.durable import Durable, JournalFailed, WorkflowState
@@ -50,11 +50,15 @@ JOURNALS_KEPT = timedelta(days=7)
 class Worker:
     """Executes deployments of one store under one lease."""
 
-    def __init__(self, store: Store, home: Path, lease: Lease, changes: Changes) -> None:
+    def __init__(
+        self, store: Store, home: Path, lease: Lease, changes: Changes, read_only: bool = False
+    ) -> None:
         self.store = store
         self.home = home
         self.place = Place(home, store)
         self.changes = changes
+        self.read_only = read_only
+        """Nothing begins: what runs goes on to its end, and what crashes is taken back."""
         self._lease = lease
         self.seal = Seal(home)
         self.deciding = Deciding(store, self.seal, Factors(store))
@@ -76,6 +80,8 @@ class Worker:
 
     def launch(self) -> None:
         """Begin: recover what broke off, then keep looking."""
+        if not deaths.take_mark(self.home, self._lease.slot):
+            self._count_deaths(self._durable.interrupted())
         self._durable.launch(self._carry_out)
         self._resume_broken()
         self._thread.start()
@@ -89,6 +95,8 @@ class Worker:
             self._thread.join(timeout=30)
         self._notifier.close()
         self._durable.close()
+        if self._thread.ident is not None:
+            deaths.leave_mark(self.home, self._lease.slot)
 
     def begin(self, seq: int) -> None:
         """Carry out a deployment that has taken its environment, at once."""
@@ -139,8 +147,9 @@ class Worker:
                 self.lost()
                 return
             self._guarded(self._survive_full_disk)
-            self._guarded(self._start_waiting)
-            self._guarded(self._retire_due)
+            if not self.read_only:
+                self._guarded(self._start_waiting)
+                self._guarded(self._retire_due)
             if tick % WATCH_EVERY == 0:
                 self._guarded(self._watch_over)
                 self._guarded(self._look_after_approvals)
@@ -235,7 +244,9 @@ class Worker:
     def _adopt_orphans(self) -> None:
         """On a shared database: go on with what dead workers left."""
         if not self.store.url.startswith("sqlite"):
-            self._durable.adopt(lambda slot: is_free(slot, self.home, self.store.url))
+            self._durable.adopt(
+                lambda slot: is_free(slot, self.home, self.store.url), self._count_deaths
+            )
 
     def _forget_old(self) -> None:
         while self._durable.forget(now() - JOURNALS_KEPT):
@@ -258,12 +269,21 @@ class Worker:
         state = self._durable.state(name)
         if state is None:
             self.begin(seq)
+        elif state.resumed_too_often and self._may_go_on(seq):
+            self._durable.resume(name)
         elif state.broke_off:
             self._undo_again(seq, name)
         elif self._abandoned(seq, state):
             log.error("deployment d%s goes on where it broke off", seq)
             self._suspects[seq] = 0
             self._durable.resume(name)
+
+    def _count_deaths(self, names: Collection[str]) -> None:
+        deaths.count(self.store, {_seq(name) for name in names})
+
+    def _may_go_on(self, seq: int) -> bool:
+        with self.store.session() as session:
+            return deaths.may_go_on(session, deployments.get(session, seq))
 
     def _abandoned(self, seq: int, state: WorkflowState) -> bool:
         """Whether the journal says it runs here, and nothing here runs it: its thread died and
@@ -309,6 +329,10 @@ def _workflow(seq: int) -> str:
 def _workflows(seq: int) -> list[str]:
     """Names of the workflows that may carry out a deployment, in order."""
     return [_workflow(seq), *(f"d{seq}-undo-{attempt}" for attempt in (1, 2, 3))]
+
+
+def _seq(workflow: str) -> int:
+    return int(workflow.removeprefix("d").partition("-")[0])
 
 
 def _unexpected(seq: int, error: Exception) -> OrchestrateError:

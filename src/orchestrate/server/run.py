@@ -51,7 +51,7 @@ def run(home: Path, doors: Doors, options: Options) -> None:
     lease = take_first_free(home, store.url)
     if lease is None:
         raise OrchestrateError("another service works on this store", why=[str(home)])
-    worker = Worker(store, home, lease, changes)
+    worker = Worker(store, home, lease, changes, options.read_only)
     anchor = Anchor(home, store)
     try:
         alarm = anchor.open()

@@ -263,6 +263,17 @@ def events(session: Session, seq: int, after: int = 0, limit: int = 500) -> Sequ
     return session.exec(statement).all()
 
 
+def newest_events(session: Session, seq: int, limit: int) -> Sequence[EventRow]:
+    """The last events of a deployment, newest first."""
+    statement = (
+        select(EventRow)
+        .where(col(EventRow.deployment) == seq)
+        .order_by(col(EventRow.seq).desc())
+        .limit(limit)
+    )
+    return session.exec(statement).all()
+
+
 def record(
     session: Session,
     row: DeploymentRow,
