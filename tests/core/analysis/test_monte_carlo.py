@@ -5,7 +5,7 @@ import math
 import pytest
 
 from orchestrate.core.analysis.readings import Design
-from tests.support.traffic import Scene, never_promoted, tally
+from tests.support.traffic import Scene, middle, never_promoted, tally
 
 pytestmark = pytest.mark.unit
 
@@ -58,6 +58,15 @@ def test_a_good_release_is_promoted_and_one_twice_as_bad_is_not() -> None:
     worse = tally(busy.but(new_rate=0.02), DESIGN, HOURS, seed=5000)
     assert worse.promotions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / HOURS)
     assert worse.aborts > 0.9
+
+
+def test_at_600_requests_a_minute_a_good_release_is_proven_within_90_minutes() -> None:
+    scene = SAME.but(drift=0.3, minutes=90)
+    found = tally(scene, DESIGN, HOURS, seed=8000)
+    assert found.promotions >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / HOURS)
+    assert middle(found.proven) <= 30
+    worse = tally(scene.but(new_rate=0.02), DESIGN, HOURS, seed=9000)
+    assert worse.promotions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / HOURS)
 
 
 def test_twice_the_errors_in_bursts_are_not_promoted_in_a_lull() -> None:
