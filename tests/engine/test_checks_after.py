@@ -31,6 +31,10 @@ from tests.support.pretended import Pretended
 from tests.support.records import revision
 from tests.support.waiting import eventually
 
+NOT_YET = (
+    "skipped",
+    "no replica can be asked by itself; it is asked once it has the traffic",
+)
 NEW, OLD = Ref(key="new", version="2.0.0"), Ref(key="old", version="1.0.0")
 
 
@@ -77,6 +81,22 @@ class TestVersion:
             "pass",
             "1 of 1 replicas and the front door answer 2.0.0",
         )
+
+    def test_says_whom_it_was_asked(self, platform: Pretended) -> None:
+        """A replica without an address is taken by the platform's word."""
+        url, silent = platform.address, Replica(1, "running")
+        platform.replicas_of["new"] = [Replica(0, "running", url), silent]
+
+        def said(**more: object) -> str:
+            return result(version.check(observed(platform, replicas=2, **more), {}))[1]
+
+        assert said() == "1 of 2 replicas and the front door answer 2.0.0; 2 of 2 replicas run"
+        platform.replicas_of["new"] = [Replica(0, "running"), silent]
+        assert said() == "the front door answers 2.0.0; 2 of 2 replicas run"
+        word = "2 of 2 replicas run, by the platform's word: none has an address to ask"
+        assert said(percent=0) == word
+        platform.address = None
+        assert said() == word
 
     @pytest.mark.trap(40)
     def test_is_wrong_where_the_platform_runs_another_image(self, platform: Pretended) -> None:
@@ -243,6 +263,16 @@ class TestSmoke:
         found = self.run(platform, _request("GET", "/", {"contains": "tea"}), percent=0)
         assert result(found) == ("pass", "1 request at the replica 0 as expected")
 
+    def test_is_asked_with_traffic_where_no_replica_can_be_asked_before(
+        self, platform: Pretended, door: Door
+    ) -> None:
+        platform.replicas_of["new"] = [Replica(0, "running")]
+        door.says("GET /", "tea")
+        request = _request("GET", "/", {"contains": "tea"})
+        assert result(self.run(platform, request, percent=0)) == NOT_YET
+        assert door.asked == []
+        assert result(self.run(platform, request))[0] == "pass"
+
 
 class TestCommands:
     def run(self, platform: Pretended, text: str, timeout_s: float = 20, **more: object) -> Found:
@@ -286,9 +316,35 @@ class TestCommands:
         child = int(found.lines[0].removeprefix("untrusted | look: "))
         eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
 
-    def test_are_cut_off_at_the_deadline(self, platform: Pretended) -> None:
+    def test_are_cut_off_at_the_deadline_which_says_nothing_of_the_release(
+        self, platform: Pretended
+    ) -> None:
         found = self.run(platform, "import time; time.sleep(600)", left_s=1.0)
-        assert "did not end within 1s" in result(found)[1]
+        assert found.result is None, "the deployment ends by its deadline"
+        assert "did not end within 1s" in found.text
+
+    def test_are_told_to_end_and_have_a_moment_for_it(self, platform: Pretended) -> None:
+        text = (
+            "import signal, sys, time\n"
+            "def end(*_): print('ended well'); sys.exit(0)\n"
+            "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(600)"
+        )
+        found = self.run(platform, text, timeout_s=3)
+        assert found.lines[-1] == "untrusted | look: ended well"
+
+    def test_that_end_by_a_signal_say_which(self, platform: Pretended) -> None:
+        text = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+        assert "was ended by SIGSEGV" in result(self.run(platform, text))[1]
+
+    def test_are_not_sent_to_the_old_version_before_there_is_traffic(
+        self, platform: Pretended, tmp_path: Path
+    ) -> None:
+        platform.replicas_of["new"] = [Replica(0, "running")]
+        text = f"open({str(tmp_path / 'asked')!r}, 'w')"
+        found = self.run(platform, text, percent=0, url="http://127.0.0.1:9")
+        assert result(found) == NOT_YET
+        assert not (tmp_path / "asked").exists()
+        assert result(self.run(platform, text))[0] == "pass", "with traffic they are run"
 
     def test_that_cannot_be_started_say_why(self, platform: Pretended) -> None:
         each = SmokeCommand(name="look", command=("/nowhere/look",))

@@ -273,6 +273,22 @@ class TestAnalyse:
         assert "2 failed 20.00% of 40" in raised.value.message
         assert "1 failed 0.28% of 360" in raised.value.message
 
+    @pytest.mark.parametrize(
+        ("routed", "said"), [(10, "10% are routed to it"), (50, "promote: failed 0.00% of 1,000")]
+    )
+    def test_judges_by_the_share_that_is_routed_and_not_the_one_that_was_asked_for(
+        self, platform: Pretended, routed: int, said: str
+    ) -> None:
+        """One of two replicas is half of the traffic, whatever the step says."""
+        platform.shares = (
+            Share(revision=OLD, percent=100 - routed),
+            Share(revision=NEW, percent=routed),
+        )
+        waiting = watch(platform, self.STEP)
+        waiting.look()
+        platform.counts = {"new": RequestCounts(total=1000), "old": RequestCounts(total=1000)}
+        assert said in [waiting.look(5).text for _ in range(13)][-1]
+
     @pytest.mark.trap(38)
     def test_refuses_a_version_whose_replicas_keep_ending(self, platform: Pretended) -> None:
         platform.replicas_of["new"] = [running(0, restarts=0)]

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
+from sqlalchemy.exc import OperationalError
 
 from orchestrate.core.error_codes import known
 from orchestrate.core.errors import (
@@ -90,12 +91,14 @@ class WorldlyHands:
     def window(self, order: Order, seq: int) -> Json:
         """Whether the environment may be changed now: `closed` says why not."""
         now = datetime.now(UTC)
-        with self._store.session() as session:
-            environment = environments.as_environment(
-                environments.get(session, order.environment_id)
-            )
-            exempt = exemption_of(session, seq) is not None
-        closed = None if exempt else refusal(environment.calendar, now, 0)
+        try:
+            with self._store.session() as session:
+                row = environments.get(session, order.environment_id)
+                calendar = environments.as_environment(row).calendar
+                exempt = exemption_of(session, seq) is not None
+            closed = None if exempt else refusal(calendar, now, 0)
+        except Exception as error:
+            return _answer(_told(error))
         return {"closed": closed, "now": now.timestamp()}
 
     def _gates_say(self, order: Order, seq: int, stop: threading.Event) -> Json:
@@ -147,8 +150,8 @@ class WorldlyHands:
                 environment = environments.get(session, row.environment_id)
                 asked = Plan.model_validate(row.plan)
                 draft = redraft(session, self._place, environment, asked, row.forced)
-        except OrchestrateError as error:
-            return _answer(error)
+        except Exception as error:
+            return _answer(_told(error))
         return {"digest": draft.plan.digest}
 
     def act(self, order: Order, step: Step, number: int, key: str) -> Json:
@@ -177,9 +180,9 @@ class WorldlyHands:
         look = executor(step).look
         if look is None:
             return _say(Look(True, _done_text(step)), memory)
-        scene = self._scene(order, step)
-        memory = watched(memory, scene.clock())
+        memory = watched(memory, self.now())
         try:
+            scene = self._scene(order, step)
             found = look(step, scene, memory)
             return _say(paced(found, scene.provider.capabilities.ask_every_s), memory)
         except Exception as error:
@@ -203,8 +206,8 @@ class WorldlyHands:
         """Requests so far by revision: total, failed, not answered by any replica."""
         try:
             counts = self._site(order).provider.requests()
-        except OrchestrateError as error:
-            log.warning("requests could not be counted: %s", error.message)
+        except Exception as error:
+            log.warning("requests could not be counted: %s", _told(error).message)
             return {}
         lost = ("502", "503", "504")
         return {
@@ -270,6 +273,8 @@ def _told(error: Exception) -> OrchestrateError:
     """Our own errors as they are; an unexpected one is logged and named."""
     if isinstance(error, OrchestrateError):
         return error
+    if isinstance(error, OperationalError):
+        raise error  # the store's own: the workflow breaks off here, and goes on once it is back
     log.error("a step broke off", exc_info=error)
     if isinstance(error, ConnectionError | TimeoutError):
         return TemporaryError(f"the provider did not answer: {type(error).__name__}")

@@ -32,7 +32,8 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
         evidence,
         step.policy,
         evidence.watched_s,
-        percent=step.percent,
+        # What is routed, and not what was asked for: a platform may do less than a percent.
+        percent=scene.provider.observe().percent(step.revision.key),
         waited_s=elapsed(memory),
     )
     sick = _refuse_sick(scene, step.revision, memory, verdict)
