@@ -130,6 +130,16 @@ class TestAwaitHealthy:
         waiting.look()
         assert not waiting.look(3600).done, "the service was down for an hour"
 
+    def test_waits_for_no_more_than_an_autoscaler_wants(self, platform: Pretended) -> None:
+        platform.replicas_of["new"] = [running(0)]
+        step = AwaitHealthy(revision=NEW, replicas=3, within_s=10)
+        assert watch(platform, step).look().text.startswith("1 of 3 healthy")
+        platform.autoscaled = True
+        found = watch(platform, step).look()
+        assert (found.done, found.text) == (True, "1 of 1 healthy")
+        everything = Verify(revision=NEW, replicas=3, percent=0)
+        assert watch(platform, everything).look().text.startswith("1 of 1 replicas run")
+
     def test_gives_up_on_a_replica_that_keeps_ending(self, platform: Pretended) -> None:
         gone: ReplicaState = "exited"
         platform.replicas_of["new"] = [Replica(0, gone, restarts=3, exit_code=7)]
