@@ -34,6 +34,17 @@ def raise_from(answer: Json) -> None:
         raise error
 
 
+def with_evidence(data: Json, memory: Json) -> Json:
+    """What a look said, a verdict with the counts it can be computed again from: the look
+    remembers them, and they are journalled once."""
+    verdict = data.get("verdict")
+    if not isinstance(verdict, dict):
+        return data
+    seen = object_in(memory.get("evidence"))
+    evidence: Json = {name: seen[name] for name in seen.keys() - {"last", "part"}}
+    return {**data, "verdict": {**verdict, "evidence": evidence}}
+
+
 def not_back(seen: Json) -> OrchestrateError | None:
     """Why an undone deployment is not taken back all the same: that is observed, not assumed."""
     wrong = seen.get("elsewhere")

@@ -29,6 +29,7 @@ from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
+from orchestrate.engine.answers import object_in
 from orchestrate.engine.approving import Approving
 from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
@@ -36,6 +37,7 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
+from orchestrate.engine.growing import added
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
 from orchestrate.engine.returning import elsewhere
@@ -177,14 +179,10 @@ class WorldlyHands:
 
     def look(self, order: Order, step: Step, memory: Json) -> Json:
         """Ask how the step stands."""
-        look = executor(step).look
-        if look is None:
+        if executor(step).look is None:
             return _say(Look(True, _done_text(step)), memory)
-        memory = watched(memory, self.now())
         try:
-            scene = self._scene(order, step)
-            found = look(step, scene, memory)
-            return _say(paced(found, scene.provider.capabilities.ask_every_s), memory)
+            return look_at(step, self._scene(order, step), memory)
         except Exception as error:
             return _answer(_told(error))
 
@@ -249,6 +247,16 @@ class WorldlyHands:
             secrets=secrets_of(site.environment, self._place),
             source=metrics_of(asked, site.environment, self._place),
         )
+
+
+def look_at(step: Step, scene: Scene, memory: Json) -> Json:
+    """How a step stands, as it is journalled: what it remembers is told by what it adds to
+    `memory` (`growing`)."""
+    look = executor(step).look
+    assert look is not None
+    now = watched(memory, scene.clock())
+    said = _say(paced(look(step, scene, now), scene.provider.capabilities.ask_every_s), now)
+    return {**said, "memory": added(memory, object_in(said["memory"]))}
 
 
 def _say(look: Look, memory: Json) -> Json:

@@ -39,10 +39,12 @@ from orchestrate.engine.answers import (
     raise_from,
     requests_during,
     unexpected,
+    with_evidence,
 )
 from orchestrate.engine.awaiting import EndedWaiting, await_approval
 from orchestrate.engine.durable import Durable
 from orchestrate.engine.effects import Hands
+from orchestrate.engine.growing import whole
 from orchestrate.engine.journal import Order, Outcome
 from orchestrate.engine.steering import Steering
 from orchestrate.store.database import Session
@@ -207,21 +209,23 @@ class Run:
         while True:
             answer = self._look(step, memory)
             error = error_in(answer)
-            text, data = str(answer.get("text")), object_in(answer.get("data"))
+            if "memory" in answer:
+                memory = whole(memory, object_in(answer["memory"]))
+            text = str(answer.get("text"))
+            data = with_evidence(object_in(answer.get("data")), memory)
             if isinstance(error, NoDataError | TemporaryError):
                 # Neither pass nor fail: it is asked again, until the deadline.
                 unanswered += 1
                 if not heeding and unanswered >= MOST_UNANSWERED:
                     raise error
                 text, data = error.message, {}
-                answer = {"done": False, "memory": memory}
-                answer["again_s"] = error.retry_after_s or 1.0
+                answer = {"done": False, "again_s": error.retry_after_s or 1.0}
             elif error is not None:
                 if data:
                     self._record("note", noter(self._seq, position, text, data))
                 raise error
             if isinstance(step, Analyse):
-                self._evidence = object_in(object_in(answer["memory"]).get("evidence"))
+                self._evidence = object_in(memory.get("evidence"))
             if answer["done"]:
                 return text, data
             if self._steering.promoted and isinstance(step, Analyse | Bake):
@@ -230,10 +234,9 @@ class Run:
             if text != said:
                 said = text
                 self._record("note", noter(self._seq, position, text, data))
-            memory = object_in(answer["memory"])
             if self._steering.promoted and isinstance(step, Verify):
                 self._steering.promoted = False
-                memory["promoted"] = True
+                memory = {**memory, "promoted": True}
             again = answer["again_s"]
             pause = float(again) if isinstance(again, int | float) else 0.5
             if heeding:
