@@ -41,7 +41,7 @@ def with_evidence(data: Json, memory: Json) -> Json:
     if not isinstance(verdict, dict):
         return data
     seen = object_in(memory.get("evidence"))
-    evidence: Json = {name: seen[name] for name in seen.keys() - {"last", "part"}}
+    evidence: Json = {name: seen[name] for name in seen if name not in ("last", "part")}
     return {**data, "verdict": {**verdict, "evidence": evidence}}
 
 
