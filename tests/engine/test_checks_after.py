@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 from pydantic import JsonValue
@@ -13,66 +10,23 @@ from pydantic import JsonValue
 from orchestrate.core.errors import NoDataError
 from orchestrate.core.protocols import Capabilities, Replica, RequestCounts
 from orchestrate.core.revision import Ref, Revision
-from orchestrate.core.steps import Share
 from orchestrate.core.verification import (
     Endpoint,
     LogRules,
     RequestRules,
-    SmokeCommand,
     SmokeRequest,
     Verification,
     VersionRule,
 )
-from orchestrate.engine.checks import command, endpoints, logs, restarts, smoke, traffic, version
+from orchestrate.engine.checks import endpoints, logs, restarts, smoke, traffic, version
 from orchestrate.engine.checks.after import AFTER, After, ask
 from orchestrate.engine.checks.observed import Found, Observed, passed
-from tests.support.door import Door, a_door
+from tests.engine.observing import NEW, NOT_YET, door, observed, platform, result
+from tests.support.door import Door
 from tests.support.pretended import Pretended
 from tests.support.records import revision
-from tests.support.waiting import eventually
 
-NOT_YET = (
-    "skipped",
-    "no replica can be asked by itself; it is asked once it has the traffic",
-)
-NEW, OLD = Ref(key="new", version="2.0.0"), Ref(key="old", version="1.0.0")
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    with a_door() as found:
-        found.says("GET /healthz", X_Version="2.0.0")
-        yield found
-
-
-@pytest.fixture
-def platform(door: Door) -> Pretended:
-    """One replica behind the front door, with all the traffic."""
-    found = Pretended(address=door.url, shares=(Share(revision=NEW, percent=100),))
-    found.replicas_of["new"] = [Replica(0, "running", door.url)]
-    return found
-
-
-def observed(platform: Pretended, verify: Verification | None = None, **more: object) -> Observed:
-    found = revision("2.0.0")
-    gate = found.health.model_copy(update={"version_header": "X-Version"})
-    found = found.model_copy(update={"health": gate, "verify": verify or Verification()})
-    subject = Observed(
-        ref=NEW,
-        revision=found,
-        baseline=OLD,
-        provider=platform,
-        seen=platform.observe(),
-        replicas=1,
-        percent=100,
-        url=platform.address,
-    )
-    return replace(subject, **more)  # type: ignore[arg-type]  # fields by name
-
-
-def result(found: Found) -> tuple[str, str]:
-    assert found.result is not None, found.text
-    return found.result.result, found.result.text
+__all__ = ["door", "platform"]
 
 
 class TestVersion:
@@ -274,87 +228,6 @@ class TestSmoke:
         assert result(self.run(platform, request))[0] == "pass"
 
 
-class TestCommands:
-    def run(self, platform: Pretended, text: str, timeout_s: float = 20, **more: object) -> Found:
-        each = SmokeCommand(name="look", command=(sys.executable, "-c", text), timeout_s=timeout_s)
-        return command.check(observed(platform, Verification(commands=(each,)), **more), {})
-
-    def test_know_the_url_and_the_version_and_nothing_of_the_service(
-        self, platform: Pretended, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("ORCHESTRATE_TOKEN", "of the service")
-        text = (
-            "import os; e = os.environ; assert 'ORCHESTRATE_TOKEN' not in e;"
-            "assert (e['ORCHESTRATE_VERSION'], e['ORCHESTRATE_APP']) == ('2.0.0', 'shop');"
-            f"assert e['ORCHESTRATE_URL'] == '{platform.address}'"
-        )
-        assert result(self.run(platform, text)) == ("pass", "look: exit code 0")
-
-    def test_that_fail_show_their_last_lines(self, platform: Pretended) -> None:
-        found = self.run(platform, "print('cart is empty'); raise SystemExit(9)")
-        assert "ended with exit code 9" in result(found)[1]
-        assert found.lines == ("untrusted | look: cart is empty",)
-
-    def test_that_hang_are_ended_with_all_that_they_started(self, platform: Pretended) -> None:
-        text = (
-            "import subprocess, sys, time;"
-            "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
-            "print(its.pid, flush=True); time.sleep(600)"
-        )
-        found = self.run(platform, text, timeout_s=5)
-        assert "did not end within 5s" in result(found)[1]
-        child = int(found.lines[0].removeprefix("untrusted | look: "))
-        eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
-
-    def test_that_leave_something_behind_have_it_ended(self, platform: Pretended) -> None:
-        text = (
-            "import subprocess, sys;"
-            "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
-            "print(its.pid, flush=True); raise SystemExit(1)"
-        )
-        found = self.run(platform, text)
-        child = int(found.lines[0].removeprefix("untrusted | look: "))
-        eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
-
-    def test_are_cut_off_at_the_deadline_which_says_nothing_of_the_release(
-        self, platform: Pretended
-    ) -> None:
-        found = self.run(platform, "import time; time.sleep(600)", left_s=1.0)
-        assert found.result is None, "the deployment ends by its deadline"
-        assert "did not end within 1s" in found.text
-
-    def test_are_told_to_end_and_have_a_moment_for_it(self, platform: Pretended) -> None:
-        text = (
-            "import signal, sys, time\n"
-            "def end(*_): print('ended well'); sys.exit(0)\n"
-            "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(600)"
-        )
-        found = self.run(platform, text, timeout_s=3)
-        assert found.lines[-1] == "untrusted | look: ended well"
-
-    def test_that_end_by_a_signal_say_which(self, platform: Pretended) -> None:
-        text = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-        assert "was ended by SIGSEGV" in result(self.run(platform, text))[1]
-
-    def test_are_not_sent_to_the_old_version_before_there_is_traffic(
-        self, platform: Pretended, tmp_path: Path
-    ) -> None:
-        platform.replicas_of["new"] = [Replica(0, "running")]
-        text = f"open({str(tmp_path / 'asked')!r}, 'w')"
-        found = self.run(platform, text, percent=0, url="http://127.0.0.1:9")
-        assert result(found) == NOT_YET
-        assert not (tmp_path / "asked").exists()
-        assert result(self.run(platform, text))[0] == "pass", "with traffic they are run"
-
-    def test_that_cannot_be_started_say_why(self, platform: Pretended) -> None:
-        each = SmokeCommand(name="look", command=("/nowhere/look",))
-        found = command.check(observed(platform, Verification(commands=(each,))), {})
-        assert (
-            result(found)[1]
-            == "look: /nowhere/look could not be started: No such file or directory"
-        )
-
-
 class TestRequests:
     VERIFY = Verification(
         requests=RequestRules(window_s=10, min_requests=20, max_error_ratio=0.05, max_latency_s=0.3)
@@ -443,11 +316,6 @@ class TestLogs:
         lines = ['error "' + "a'" * 100_000] * 200
         found = self.run(lines, [], patterns=("a*a*a*a*a*b", "error"))
         assert found.result is not None
-
-
-def _is_dead(pid: int) -> bool:
-    """Ended, and nobody has asked for its exit code yet."""
-    return " Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
 
 
 def _request(method: str, path: str, expect: object, body: JsonValue = None) -> SmokeRequest:
