@@ -17,7 +17,8 @@ from orchestrate.engine.journal import Order
 from orchestrate.engine.site import Place
 from orchestrate.store import environments
 from orchestrate.store.database import Store
-from tests.support.records import environment
+from tests.support.records import deploy, environment
+from tests.support.waiting import eventually
 
 NOWHERE = Order(environment_id=999, plan={}, deadline=0.0, taken=0.0)
 """Of an environment whose record is gone, which nobody expects."""
@@ -65,3 +66,19 @@ def test_a_store_that_cannot_be_read_breaks_off_and_undoes_nothing(
         session.execute(text("ALTER TABLE environments RENAME TO elsewhere"))
     with pytest.raises(OperationalError):
         hands.window(NOWHERE, 1)
+
+
+def test_gates_that_could_not_read_the_store_are_asked_anew(
+    hands: WorldlyHands, store: Store
+) -> None:
+    with store.session() as session:
+        place = environments.put(session, environment()).id or 0
+        seq = deploy(session, place, "1.0.0")
+    order = hands.order(seq)
+    with store.session() as session:
+        session.execute(text("ALTER TABLE deployments RENAME TO elsewhere"))
+    with pytest.raises(OperationalError):
+        hands.validate(order, seq)
+    with store.session() as session:
+        session.execute(text("ALTER TABLE elsewhere RENAME TO deployments"))
+    eventually(lambda: "pending" not in hands.validate(order, seq))

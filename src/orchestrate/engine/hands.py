@@ -78,7 +78,11 @@ class WorldlyHands:
         job = self._jobs.get(seq)
         if job is None:
             job = self._jobs[seq] = Job(lambda stop: self._gates_say(order, seq, stop))
-        answer = job.wait(PATIENCE_S)
+        try:
+            answer = job.wait(PATIENCE_S)
+        except BaseException:
+            self._jobs.pop(seq, None)  # asked anew by whoever goes on
+            raise
         if answer is None:
             return {"pending": "checks run"}
         self._jobs.pop(seq, None)
