@@ -144,6 +144,51 @@ def test_another_plan_has_another_digest(change: dict[str, Any]) -> None:
     assert plan(**change).digest != PINNED
 
 
+@pytest.mark.parametrize("strategy", list(StrategyName))
+@pytest.mark.parametrize("kind", [Kind.DEPLOY, Kind.ROLLBACK])
+def test_an_autoscaler_makes_no_other_plan(strategy: StrategyName, kind: Kind) -> None:
+    """Whatever number it has come to: of what is live, and of what is kept beside it."""
+    digests = set()
+    for live, kept in ((2, 2), (7, 2), (1, 1), (3, 9)):
+        seen = LiveState(
+            running=tuple(
+                RunningRevision(
+                    revision(version).ref,
+                    count,
+                    tuple(Replica(n, "running") for n in range(count)),
+                    counted_by_platform=True,
+                )
+                for version, count in (("1.0.0", live), ("1.1.0", kept))
+            ),
+            shares=(Share(revision=revision("1.0.0").ref, percent=100),),
+        )
+        found = make_plan(
+            environment(),
+            kind=kind,
+            target=revision("1.1.0"),
+            live=revision("1.0.0"),
+            observed=seen,
+            capabilities=EVERYTHING,
+            replicas=2,
+            live_replicas=2,
+            strategy=strategy,
+        )
+        digests.add(found.digest)
+        again = make_plan(
+            environment(),
+            kind=kind,
+            target=revision("1.0.0"),
+            live=revision("1.0.0"),
+            observed=seen,
+            capabilities=EVERYTHING,
+            replicas=2,
+            live_replicas=2,
+            strategy=strategy,
+        )
+        assert again.steps == (), "what is live is there already"
+    assert len(digests) == 1
+
+
 def test_what_the_platform_cannot_do_is_refused_with_what_it_can() -> None:
     able = Capabilities(frozenset({StrategyName.RECREATE, StrategyName.BLUE_GREEN}))
     with pytest.raises(StrategyUnsupported) as caught:

@@ -72,6 +72,12 @@ def test_a_step_says_what_it_does(step: dict[str, object], title: str) -> None:
             "a person must look",
         ),
         (
+            "rollback_failed",
+            "step_failed",
+            "1.4.2",
+            "production serves 1.4.2, 1.4.2 was not taken back: a person must look",
+        ),
+        (
             "failed",
             "artifact_missing",
             None,

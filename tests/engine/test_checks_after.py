@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 from pydantic import JsonValue
@@ -13,62 +10,23 @@ from pydantic import JsonValue
 from orchestrate.core.errors import NoDataError
 from orchestrate.core.protocols import Capabilities, Replica, RequestCounts
 from orchestrate.core.revision import Ref, Revision
-from orchestrate.core.steps import Share
 from orchestrate.core.verification import (
     Endpoint,
     LogRules,
     RequestRules,
-    SmokeCommand,
     SmokeRequest,
     Verification,
     VersionRule,
 )
-from orchestrate.engine.checks import command, endpoints, logs, restarts, smoke, traffic, version
+from orchestrate.engine.checks import endpoints, logs, restarts, smoke, traffic, version
 from orchestrate.engine.checks.after import AFTER, After, ask
 from orchestrate.engine.checks.observed import Found, Observed, passed
-from tests.support.door import Door, a_door
+from tests.engine.observing import NEW, NOT_YET, door, observed, platform, result
+from tests.support.door import Door
 from tests.support.pretended import Pretended
 from tests.support.records import revision
-from tests.support.waiting import eventually
 
-NEW, OLD = Ref(key="new", version="2.0.0"), Ref(key="old", version="1.0.0")
-
-
-@pytest.fixture
-def door() -> Iterator[Door]:
-    with a_door() as found:
-        found.says("GET /healthz", X_Version="2.0.0")
-        yield found
-
-
-@pytest.fixture
-def platform(door: Door) -> Pretended:
-    """One replica behind the front door, with all the traffic."""
-    found = Pretended(address=door.url, shares=(Share(revision=NEW, percent=100),))
-    found.replicas_of["new"] = [Replica(0, "running", door.url)]
-    return found
-
-
-def observed(platform: Pretended, verify: Verification | None = None, **more: object) -> Observed:
-    found = revision("2.0.0")
-    gate = found.health.model_copy(update={"version_header": "X-Version"})
-    found = found.model_copy(update={"health": gate, "verify": verify or Verification()})
-    subject = Observed(
-        ref=NEW,
-        revision=found,
-        baseline=OLD,
-        provider=platform,
-        seen=platform.observe(),
-        replicas=1,
-        percent=100,
-        url=platform.address,
-    )
-    return replace(subject, **more)  # type: ignore[arg-type]  # fields by name
-
-
-def result(found: Found) -> tuple[str, str]:
-    assert found.result is not None, found.text
-    return found.result.result, found.result.text
+__all__ = ["door", "platform"]
 
 
 class TestVersion:
@@ -77,6 +35,22 @@ class TestVersion:
             "pass",
             "1 of 1 replicas and the front door answer 2.0.0",
         )
+
+    def test_says_whom_it_was_asked(self, platform: Pretended) -> None:
+        """A replica without an address is taken by the platform's word."""
+        url, silent = platform.address, Replica(1, "running")
+        platform.replicas_of["new"] = [Replica(0, "running", url), silent]
+
+        def said(**more: object) -> str:
+            return result(version.check(observed(platform, replicas=2, **more), {}))[1]
+
+        assert said() == "1 of 2 replicas and the front door answer 2.0.0; 2 of 2 replicas run"
+        platform.replicas_of["new"] = [Replica(0, "running"), silent]
+        assert said() == "the front door answers 2.0.0; 2 of 2 replicas run"
+        word = "2 of 2 replicas run, by the platform's word: none has an address to ask"
+        assert said(percent=0) == word
+        platform.address = None
+        assert said() == word
 
     @pytest.mark.trap(40)
     def test_is_wrong_where_the_platform_runs_another_image(self, platform: Pretended) -> None:
@@ -243,60 +217,15 @@ class TestSmoke:
         found = self.run(platform, _request("GET", "/", {"contains": "tea"}), percent=0)
         assert result(found) == ("pass", "1 request at the replica 0 as expected")
 
-
-class TestCommands:
-    def run(self, platform: Pretended, text: str, timeout_s: float = 20, **more: object) -> Found:
-        each = SmokeCommand(name="look", command=(sys.executable, "-c", text), timeout_s=timeout_s)
-        return command.check(observed(platform, Verification(commands=(each,)), **more), {})
-
-    def test_know_the_url_and_the_version_and_nothing_of_the_service(
-        self, platform: Pretended, monkeypatch: pytest.MonkeyPatch
+    def test_is_asked_with_traffic_where_no_replica_can_be_asked_before(
+        self, platform: Pretended, door: Door
     ) -> None:
-        monkeypatch.setenv("ORCHESTRATE_TOKEN", "of the service")
-        text = (
-            "import os; e = os.environ; assert 'ORCHESTRATE_TOKEN' not in e;"
-            "assert (e['ORCHESTRATE_VERSION'], e['ORCHESTRATE_APP']) == ('2.0.0', 'shop');"
-            f"assert e['ORCHESTRATE_URL'] == '{platform.address}'"
-        )
-        assert result(self.run(platform, text)) == ("pass", "look: exit code 0")
-
-    def test_that_fail_show_their_last_lines(self, platform: Pretended) -> None:
-        found = self.run(platform, "print('cart is empty'); raise SystemExit(9)")
-        assert "ended with exit code 9" in result(found)[1]
-        assert found.lines == ("untrusted | look: cart is empty",)
-
-    def test_that_hang_are_ended_with_all_that_they_started(self, platform: Pretended) -> None:
-        text = (
-            "import subprocess, sys, time;"
-            "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
-            "print(its.pid, flush=True); time.sleep(600)"
-        )
-        found = self.run(platform, text, timeout_s=5)
-        assert "did not end within 5s" in result(found)[1]
-        child = int(found.lines[0].removeprefix("untrusted | look: "))
-        eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
-
-    def test_that_leave_something_behind_have_it_ended(self, platform: Pretended) -> None:
-        text = (
-            "import subprocess, sys;"
-            "its = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
-            "print(its.pid, flush=True); raise SystemExit(1)"
-        )
-        found = self.run(platform, text)
-        child = int(found.lines[0].removeprefix("untrusted | look: "))
-        eventually(lambda: not Path(f"/proc/{child}").exists() or _is_dead(child))
-
-    def test_are_cut_off_at_the_deadline(self, platform: Pretended) -> None:
-        found = self.run(platform, "import time; time.sleep(600)", left_s=1.0)
-        assert "did not end within 1s" in result(found)[1]
-
-    def test_that_cannot_be_started_say_why(self, platform: Pretended) -> None:
-        each = SmokeCommand(name="look", command=("/nowhere/look",))
-        found = command.check(observed(platform, Verification(commands=(each,))), {})
-        assert (
-            result(found)[1]
-            == "look: /nowhere/look could not be started: No such file or directory"
-        )
+        platform.replicas_of["new"] = [Replica(0, "running")]
+        door.says("GET /", "tea")
+        request = _request("GET", "/", {"contains": "tea"})
+        assert result(self.run(platform, request, percent=0)) == NOT_YET
+        assert door.asked == []
+        assert result(self.run(platform, request))[0] == "pass"
 
 
 class TestRequests:
@@ -387,11 +316,6 @@ class TestLogs:
         lines = ['error "' + "a'" * 100_000] * 200
         found = self.run(lines, [], patterns=("a*a*a*a*a*b", "error"))
         assert found.result is not None
-
-
-def _is_dead(pid: int) -> bool:
-    """Ended, and nobody has asked for its exit code yet."""
-    return " Z " in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
 
 
 def _request(method: str, path: str, expect: object, body: JsonValue = None) -> SmokeRequest:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-
 import pytest
-from pydantic import JsonValue
 
-from orchestrate.core.environment import AnalysePolicy
 from orchestrate.core.errors import (
     AnalysisAbort,
     EdgeFailed,
@@ -16,56 +12,25 @@ from orchestrate.core.errors import (
     Unhealthy,
     VerificationFailed,
 )
-from orchestrate.core.protocols import Progress, Replica, ReplicaState, RequestCounts, Write
-from orchestrate.core.revision import Ref, Revision
+from orchestrate.core.protocols import Replica, ReplicaState, RequestCounts
 from orchestrate.core.steps import (
     Analyse,
     AwaitHealthy,
     Bake,
     Drain,
-    Roll,
     Route,
     Share,
     Start,
-    Step,
     Stop,
     Switch,
     Verify,
 )
-from orchestrate.engine.executors.look import Look, Scene, paced
-from tests.support.pretended import Pretended, Watch
-from tests.support.records import revision
+from orchestrate.engine.executors.look import Look, paced
+from tests.engine.watching import NEW, OLD, POLICY, answering, platform, running, watch
+from tests.support.pretended import Pretended
 from tests.support.servers import Server, serving
 
-NEW, OLD = Ref(key="new", version="2"), Ref(key="old", version="1")
-POLICY = AnalysePolicy(window_s=60, min_requests=20, max_error_ratio=0.05)
-
-
-@pytest.fixture
-def platform() -> Pretended:
-    return Pretended()
-
-
-@pytest.fixture
-def answering() -> Iterator[Server]:
-    """An application that answers as version 2."""
-    with serving("2") as found:
-        yield found
-
-
-def watch(platform: Pretended, step: Step) -> Watch:
-    def find(key: str) -> Revision:
-        found = revision({"new": "2", "old": "1"}[key])
-        gate = found.health.model_copy(update={"version_header": "X-Version", "healthy_after": 2})
-        return found.model_copy(update={"health": gate})
-
-    return Watch(step, Scene(platform, find))
-
-
-def running(
-    number: int, url: str | None = None, *, connections: int | None = None, restarts: int = 0
-) -> Replica:
-    return Replica(number, "running", url, connections=connections, restarts=restarts)
+__all__ = ["answering", "platform"]
 
 
 class TestAwaitHealthy:
@@ -129,6 +94,16 @@ class TestAwaitHealthy:
         waiting = watch(platform, self.STEP)
         waiting.look()
         assert not waiting.look(3600).done, "the service was down for an hour"
+
+    def test_waits_for_no_more_than_an_autoscaler_wants(self, platform: Pretended) -> None:
+        platform.replicas_of["new"] = [running(0)]
+        step = AwaitHealthy(revision=NEW, replicas=3, within_s=10)
+        assert watch(platform, step).look().text.startswith("1 of 3 healthy")
+        platform.autoscaled = True
+        found = watch(platform, step).look()
+        assert (found.done, found.text) == (True, "1 of 1 healthy")
+        everything = Verify(revision=NEW, replicas=3, percent=0)
+        assert watch(platform, everything).look().text.startswith("1 of 1 replicas run")
 
     def test_gives_up_on_a_replica_that_keeps_ending(self, platform: Pretended) -> None:
         gone: ReplicaState = "exited"
@@ -273,6 +248,22 @@ class TestAnalyse:
         assert "2 failed 20.00% of 40" in raised.value.message
         assert "1 failed 0.28% of 360" in raised.value.message
 
+    @pytest.mark.parametrize(
+        ("routed", "said"), [(10, "10% are routed to it"), (50, "promote: failed 0.00% of 1,000")]
+    )
+    def test_judges_by_the_share_that_is_routed_and_not_the_one_that_was_asked_for(
+        self, platform: Pretended, routed: int, said: str
+    ) -> None:
+        """One of two replicas is half of the traffic, whatever the step says."""
+        platform.shares = (
+            Share(revision=OLD, percent=100 - routed),
+            Share(revision=NEW, percent=routed),
+        )
+        waiting = watch(platform, self.STEP)
+        waiting.look()
+        platform.counts = {"new": RequestCounts(total=1000), "old": RequestCounts(total=1000)}
+        assert said in [waiting.look(5).text for _ in range(13)][-1]
+
     @pytest.mark.trap(38)
     def test_refuses_a_version_whose_replicas_keep_ending(self, platform: Pretended) -> None:
         platform.replicas_of["new"] = [running(0, restarts=0)]
@@ -306,75 +297,6 @@ def test_a_bake_needs_no_requests_but_refuses_failures(platform: Pretended) -> N
     platform.counts = {"new": RequestCounts(total=50, failed=10)}
     with pytest.raises(AnalysisAbort):
         failing.look(1)
-
-
-class Telling(Pretended):
-    """A platform with a word of its own, which a test gives it."""
-
-    word = Progress(False, "1 of 2 replicas are of the new version")
-    refuses: Exception | None = None
-    given: Mapping[str, JsonValue] = {}
-    rolled = ""
-
-    def progress(
-        self,
-        revision: Revision,
-        replicas: int,
-        watched_s: float,
-        memory: Mapping[str, JsonValue],
-    ) -> Progress:
-        self.given = memory
-        if self.refuses is not None:
-            raise self.refuses
-        return self.word
-
-    def roll(self, revision: Revision, replicas: int, write: Write) -> None:
-        self.rolled = f"{replicas} of {revision.version} as {write.number}"
-
-
-class TestPlatformsOwnWord:
-    STEP = AwaitHealthy(revision=NEW, replicas=1, within_s=10)
-
-    def test_is_waited_for_before_any_replica_is_asked(self) -> None:
-        platform = Telling()
-        platform.replicas_of["new"] = [running(0)]
-        waiting = watch(platform, self.STEP)
-        found = waiting.look()
-        assert not found.done and found.text == "1 of 2 replicas are of the new version"
-        platform.word = Progress(True, "2 of 2")
-        assert waiting.look(0.5).done
-
-    def test_is_given_what_it_remembered(self) -> None:
-        platform = Telling()
-        platform.word = Progress(False, "pulling", {"image": 1.5})
-        waiting = watch(platform, self.STEP)
-        waiting.look()
-        waiting.look(0.5)
-        assert platform.given == {"image": 1.5}
-
-    def test_ends_the_step_with_its_own_diagnosis(self) -> None:
-        platform = Telling()
-        platform.refuses = Unhealthy("its image cannot be pulled", why=["ErrImagePull"])
-        with pytest.raises(Unhealthy, match="cannot be pulled"):
-            watch(platform, self.STEP).look()
-
-    def test_is_the_reason_when_the_time_is_over(self) -> None:
-        platform = Telling()
-        waiting = watch(platform, self.STEP)
-        waiting.look()
-        with pytest.raises(Unhealthy) as raised:
-            for _ in range(4):
-                waiting.look(4)
-        assert raised.value.why[0] == "1 of 2 replicas are of the new version"
-
-    def test_a_roll_is_asked_of_a_platform_that_rolls(self) -> None:
-        platform = Telling()
-        watch(platform, Roll(revision=NEW, replicas=3, within_s=10)).act()
-        assert platform.rolled == "3 of 2 as 7"
-
-    def test_a_roll_is_a_start_where_there_is_one_place_alone(self, platform: Pretended) -> None:
-        watch(platform, Roll(revision=NEW, replicas=3, within_s=10)).act()
-        assert platform.asked == ["start 3 of 2 as 7"]
 
 
 class TestTolerance:

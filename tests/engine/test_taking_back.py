@@ -10,12 +10,15 @@ import pytest
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import (
+    AnalysisAbort,
+    Cancelled,
+    DeadlineExceeded,
     StepFailed,
     TemporaryError,
     Unhealthy,
     VerificationFailed,
 )
-from tests.support.rehearsal import Rehearsal, Script, rehearsal
+from tests.support.rehearsal import Json, Rehearsal, Script, rehearsal
 
 ALL = tuple(StrategyName)
 BESIDE = (StrategyName.BLUE_GREEN, StrategyName.CANARY, StrategyName.ROLLING)
@@ -117,6 +120,90 @@ def test_a_rollback_to_what_does_not_become_healthy_leaves_what_serves(stage: Re
     script = Script(look={"await_healthy": failed(Unhealthy)})
     done = stage.run("1.0.0", StrategyName.BLUE_GREEN, script, Kind.ROLLBACK)
     assert (done.phase, stage.serves(), stage.live()) == ("rolled_back", {"1.1.0": 100}, "1.1.0")
+
+
+@pytest.mark.parametrize(
+    ("script", "result"),
+    [
+        (Script(look={"drain": StepFailed("the platform says no")}), "step_failed"),
+        (Script(look={"drain": DeadlineExceeded("not done within 60s")}), "deadline"),
+        (Script(act={"stop": [StepFailed("1.1.0 did not stop")]}), "step_failed"),
+        (Script(act={"route-100": [AWAY] * 9}), "temporary"),
+    ],
+    ids=["drain", "deadline", "stop", "away"],
+)
+def test_a_rollback_that_has_arrived_stays_whatever_fails_after_that(
+    stage: Rehearsal, script: Script, result: str
+) -> None:
+    assert stage.run("1.1.0", StrategyName.BLUE_GREEN).phase == "succeeded"
+    done = stage.run("1.0.0", StrategyName.BLUE_GREEN, script, Kind.ROLLBACK)
+    assert (done.phase, done.result) == ("rollback_failed", result)
+    assert (stage.serves(), stage.live()) == ({"1.0.0": 100}, "1.0.0")
+    assert stage.runs()["1.0.0"] == 2
+    assert done.error is not None
+    assert str(done.error["message"]).startswith("rolled back, and ")
+
+
+def test_a_rollback_that_somebody_cancels_goes_back_to_where_it_was(stage: Rehearsal) -> None:
+    assert stage.run("1.1.0", StrategyName.BLUE_GREEN).phase == "succeeded"
+    script = Script(act={"stop": [Cancelled("cancelled by lee")]})
+    done = stage.run("1.0.0", StrategyName.BLUE_GREEN, script, Kind.ROLLBACK)
+    assert (done.phase, stage.serves()) == ("rolled_back", {"1.1.0": 100})
+
+
+@pytest.mark.parametrize("where", ["drain", "stop"])
+@pytest.mark.parametrize("strategy", [StrategyName.BLUE_GREEN, StrategyName.CANARY])
+def test_a_verified_release_is_not_undone_since_the_old_one_does_not_go(
+    stage: Rehearsal, strategy: StrategyName, where: str
+) -> None:
+    script = Script(look={where: StepFailed("1.0.0 did not stop within 30s")})
+    done = stage.run("1.1.0", strategy, script, keep_old_s=0.0)
+    assert (done.phase, done.result) == ("rollback_failed", "step_failed")
+    assert (stage.serves(), stage.live()) == ({"1.1.0": 100}, "1.1.0")
+    assert stage.state("1.1.0") == "verified"
+    assert done.error is not None
+    assert done.error["message"] == (
+        "1.1.0 is verified and serves, and 1.0.0 did not stop within 30s"
+    )
+    assert "a person must look now: orchestrate deploy status" in done.error["fix"]
+
+
+def test_a_release_that_fails_before_it_is_verified_is_undone_whatever_fails(
+    stage: Rehearsal,
+) -> None:
+    script = Script(act={"stop": [StepFailed("1.0.0 did not stop")]})
+    done = stage.run("1.1.0", StrategyName.ROLLING, script)
+    assert (done.phase, stage.serves()) == ("rolled_back", {"1.0.0": 100})
+
+
+@pytest.mark.parametrize("kind", [Unhealthy, AnalysisAbort])
+def test_what_a_rollback_leads_to_is_not_quarantined(
+    stage: Rehearsal, kind: type[StepFailed]
+) -> None:
+    assert stage.run("1.1.0", StrategyName.BLUE_GREEN).phase == "succeeded"
+    script = Script(look={"await_healthy": failed(kind)})
+    done = stage.run("1.0.0", StrategyName.BLUE_GREEN, script, Kind.ROLLBACK)
+    assert not done.quarantined
+    assert stage.state("1.0.0") == "verified"
+
+
+def test_what_is_live_is_not_quarantined_when_completing_it_fails(stage: Rehearsal) -> None:
+    (key,) = (k for k, n in stage.platform.running.items() if n)
+    stage.platform.running[key] = 1
+    done = stage.run("1.0.0", StrategyName.BLUE_GREEN, Script(look={"await_healthy": failed()}))
+    assert (done.phase, done.result) == ("failed", "verification_failed")
+    assert not done.quarantined
+    assert stage.state("1.0.0") == "verified"
+
+
+@pytest.mark.parametrize("strategy", BESIDE)
+def test_a_cancel_is_heard_between_two_attempts(stage: Rehearsal, strategy: StrategyName) -> None:
+    script = Script(act={"start": [AWAY] * 3})
+    told: list[Json] = [{"action": "cancel", "by": "lee"}]
+    done = stage.run("1.1.0", strategy, script, messages=told)
+    assert (done.phase, done.result) == ("rolled_back", "cancelled")
+    assert len(script.act["start"]) == 2, "it was not tried again"
+    assert stage.serves() == {"1.0.0": 100}
 
 
 @pytest.mark.trap(30)

@@ -14,6 +14,7 @@ import pytest
 
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import StoreDamaged, TemporaryError
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.steps import Step
 from orchestrate.core.windows import OnClose
@@ -45,6 +46,9 @@ class Memory:
         with self.store.session() as session:
             return write(session)
 
+    def patched(self, change: str) -> bool:
+        return True
+
     def receive(self, timeout_s: float) -> dict[str, Any] | None:
         self.clock[0] += timeout_s
         return self.messages.pop(0) if self.messages else None
@@ -60,6 +64,10 @@ class Scripted:
     pending: int = 0
     done: list[str] = field(default_factory=list)
     given_up: int = 0
+    unknown: list[Any] = field(default_factory=list)
+    """Errors that the window is answered with, before it is known."""
+    deadlines: list[float] = field(default_factory=list)
+    """Seconds from the start, as each look was told."""
 
     def order(self, seq: int) -> Order:
         with self.store.session() as session:
@@ -76,6 +84,9 @@ class Scripted:
         self.given_up += 1
 
     def window(self, order: Order, seq: int) -> dict[str, Any]:
+        error = self.unknown.pop(0) if self.unknown else None
+        if error is not None:
+            return {"error": error}
         return {"closed": self.closed(self.clock[0] - START, self.done), "now": self.clock[0]}
 
     def act(self, order: Order, step: Step, number: int, key: str) -> dict[str, Any]:
@@ -85,6 +96,7 @@ class Scripted:
     act_counting = act
 
     def look(self, order: Order, step: Step, memory: Any) -> dict[str, Any]:
+        self.deadlines.append(order.deadline - START)
         return {"done": True, "text": "done", "memory": {}, "data": {}, "again_s": 0.1}
 
     def observe(self, order: Order) -> dict[str, Any]:
@@ -187,6 +199,44 @@ def test_hold_waits_for_the_window_and_its_time_does_not_count(store: Store) -> 
     with store.session() as session:
         said = [e.state for e in deployments.events(session, seq)]
     assert "holding" in said and "resumed" in said
+
+
+def test_who_is_paused_by_a_person_has_its_time_afterwards(store: Store) -> None:
+    paused = [{"action": "pause", "by": "lee"}, *[None] * 100, {"action": "resume", "by": "lee"}]
+    phase, hands, seq = carry_out(store, None, lambda time, done: None, messages=paused)
+    assert (phase, hands.done) == ("succeeded", ["start", "route"])
+    assert hands.clock[0] - START >= 500, "of a minute that it has"
+    with store.session() as session:
+        said = [e.state for e in deployments.events(session, seq)]
+    assert "paused" in said and "resumed" in said
+
+
+def test_what_a_step_may_take_is_reckoned_from_the_moved_deadline(store: Store) -> None:
+    _, hands, _ = carry_out(store, "hold", until(4000))
+    assert hands.deadlines[0] == 60
+    assert hands.deadlines[-1] >= 4000
+    paused = [{"action": "pause", "by": "lee"}, *[None] * 100, {"action": "resume", "by": "lee"}]
+    _, hands, _ = carry_out(store, "hold", until(300), messages=paused)
+    gone = hands.clock[0] - START
+    assert 60 + gone - 20 <= hands.deadlines[-1] <= 60 + gone, "paused and held is held once"
+
+
+def test_time_in_which_it_finishes_in_a_closed_window_counts(store: Store) -> None:
+    _, hands, _ = carry_out(store, "finish", after_start)
+    assert set(hands.deadlines) == {60}
+
+
+def test_a_window_that_cannot_be_known_is_asked_again(store: Store) -> None:
+    unknown = [TemporaryError("the store is busy").as_dict()] * 3
+    phase, hands, _ = carry_out(store, "finish", lambda time, done: None, unknown=unknown)
+    assert (phase, hands.done, unknown) == ("succeeded", ["start", "route"], [])
+
+
+def test_a_window_that_cannot_be_read_at_all_takes_back_what_was_begun(store: Store) -> None:
+    spoiled = [None, StoreDamaged("staging cannot be read").as_dict()]
+    phase, hands, seq = carry_out(store, "finish", lambda time, done: None, unknown=spoiled)
+    assert (phase, hands.done) == ("rolled_back", ["start", "stop"])
+    assert result(store, seq) == "store_damaged"
 
 
 def test_who_holds_can_be_cancelled(store: Store) -> None:

@@ -35,6 +35,7 @@ class Pretended:
     counts: dict[str, RequestCounts] = field(default_factory=dict)
     address: str | None = None
     tolerance: int = 0
+    autoscaled: bool = False
     lines: tuple[str, ...] = ()
     unreadable: bool = False
     """Its logs cannot be read."""
@@ -55,7 +56,7 @@ class Pretended:
 
     def observe(self) -> LiveState:
         running = tuple(
-            RunningRevision(Ref(key=key, version=key), len(found), tuple(found))
+            RunningRevision(Ref(key=key, version=key), len(found), tuple(found), self.autoscaled)
             for key, found in self.replicas_of.items()
         )
         return LiveState(

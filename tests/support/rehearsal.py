@@ -47,6 +47,9 @@ class Undurable(Durable):
         with self._own.session() as session:
             return write(session)
 
+    def patched(self, change: str) -> bool:
+        return True
+
     def receive(self, timeout_s: float) -> Json | None:
         return self._messages.pop(0) if self._messages else None
 

@@ -71,6 +71,20 @@ def test_those_that_wait_run_in_the_order_they_asked(world: World) -> None:
     assert site.serves() == "3.0.0"
 
 
+def test_one_that_waits_takes_the_settings_as_they_are_when_it_begins(world: World) -> None:
+    site = world.small("settings", strategy=HELD, when_busy="queue")
+    site.live("1.0.0")
+    first = site.begin("1.1.0")
+    held(site, first.id)
+    waiting = site.begin("2.0.0")
+    site.change(variables={"GREETING": "changed meanwhile"})
+    promote(site, first.id)
+    done = promote(site, waiting.id)
+    assert site.serves() == done.serving == site.live_version() == "2.0.0"
+    plan = site.api.plan(site.name, "2.0.0")
+    assert plan["steps"] == [], "what is recorded as live has the new settings"
+
+
 def test_one_that_waits_can_be_withdrawn(world: World) -> None:
     site = world.small("withdrawn", strategy=HELD, when_busy="queue")
     site.live("1.0.0")

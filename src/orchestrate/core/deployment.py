@@ -29,7 +29,8 @@ class Phase(StrEnum):
     ROLLED_BACK = "rolled_back"
     """Undone; traffic was observed where it had been."""
     ROLLBACK_FAILED = "rollback_failed"
-    """Undoing failed; what serves was left alone. A person must look."""
+    """Undoing failed, or would have brought back what is worse: what serves was left alone. A
+    person must look."""
     FAILED = "failed"
     """Ended before anything had been changed."""
     REJECTED = "rejected"

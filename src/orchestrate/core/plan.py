@@ -11,7 +11,7 @@ from orchestrate.core.errors import MetricsMissing, StrategyUnsupported
 from orchestrate.core.metrics import ERRORS, refuse_blend, values
 from orchestrate.core.migrations import Migration, MigrationPhase
 from orchestrate.core.model import Model
-from orchestrate.core.protocols import Capabilities, LiveState
+from orchestrate.core.protocols import Capabilities, LiveState, RunningRevision
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.steps import Analyse, Migrate, Step, Stop
 from orchestrate.core.strategies import STRATEGIES
@@ -169,8 +169,15 @@ def already_there(
     """Whether `target` is live with all its replicas and all the traffic."""
     if live is None or live.digest != target.digest:
         return False
-    running = [r for r in observed.replicas(target.key) if r.state == "running"]
-    return len(running) >= replicas and observed.percent(target.key) == 100
+    return _runs(observed, target.key, replicas) and observed.percent(target.key) == 100
+
+
+def _runs(observed: LiveState, key: str, replicas: int) -> bool:
+    """Whether a revision runs with all its replicas; with any, where the platform counts them: a
+    plan is not another one whenever an autoscaler has changed their number."""
+    found = next((r for r in observed.running if r.revision.key == key), None)
+    alive = sum(r.state == "running" for r in found.replicas) if found else 0
+    return alive >= (1 if found and found.counted_by_platform else replicas)
 
 
 def step_keys(steps: Sequence[Step]) -> tuple[str, ...]:
@@ -271,21 +278,26 @@ def _change(
     # back: the change begins from nothing.
     runs = live is not None and live.key in here
     old = live.ref if live and runs and live.digest != target.digest else None
-    alive = [r for r in observed.replicas(target.key) if r.state == "running"]
     mine = {target.key, old.key if old else ""}
     return Change(
         new=target.ref,
         new_replicas=replicas,
-        new_runs=len(alive) >= replicas,
+        new_runs=_runs(observed, target.key, replicas),
         new_is_live=live is not None and live.digest == target.digest,
         old=old,
-        old_replicas=(here[old.key].wanted if old and old.key in here else 0) or before,
+        old_replicas=_replicas_of(here[old.key], before) if old else before,
         leftovers=tuple(r.revision for r in observed.running if r.revision.key not in mine),
         settings=environment.strategy,
         health=environment.health,
         native_rolling=capabilities.native_rolling,
         verify_before=environment.verify.asks_before,
     )
+
+
+def _replicas_of(found: RunningRevision, before: int) -> int:
+    """Replicas that a revision has to have again: as they were recorded, where the platform counts
+    them by now."""
+    return before if found.counted_by_platform and before else found.wanted
 
 
 def keeps(plan: Plan) -> float:

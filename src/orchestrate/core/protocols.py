@@ -101,6 +101,8 @@ class RunningRevision:
     wanted: int
     """Replicas asked for."""
     replicas: tuple[Replica, ...]
+    counted_by_platform: bool = False
+    """An autoscaler says how many: what a plan stands on must not be their number."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,14 @@ class LiveState:
     def replicas(self, key: str) -> tuple[Replica, ...]:
         """Replicas of a revision; none when it does not run."""
         return next((r.replicas for r in self.running if r.revision.key == key), ())
+
+    def expected(self, key: str, replicas: int) -> int:
+        """Replicas that a revision must have of which `replicas` were asked for: fewer where the
+        platform counts them and wants no more."""
+        found = next((r for r in self.running if r.revision.key == key), None)
+        if found is None or not found.counted_by_platform:
+            return replicas
+        return min(replicas, max(found.wanted, 1))
 
     def percent(self, key: str) -> int:
         """A revision's share of the traffic."""

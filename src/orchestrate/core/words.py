@@ -182,7 +182,9 @@ def deployment_summary(
         case "rollback_failed":
             known = f"{environment} serves {serving}" if serving else ""
             seen = known or f"what {environment} serves is not known"
-            return f"{seen}, {_what(kind, to_version)} could not be taken back: a person must look"
+            # Serving, it may have been kept on purpose; why is in its error.
+            fate = "was not" if serving == to_version else "could not be"
+            return f"{seen}, {_what(kind, to_version)} {fate} taken back: a person must look"
         case "cancelled":
             return f"{still}, {_what(kind, to_version)} was cancelled"
         case "rejected":

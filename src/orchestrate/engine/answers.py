@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from orchestrate.core.deployment import Kind
 from orchestrate.core.error_codes import from_dict
 from orchestrate.core.errors import NotTakenBack, OrchestrateError
 from orchestrate.core.plan import Plan
@@ -31,6 +32,17 @@ def raise_from(answer: Json) -> None:
     error = error_in(answer)
     if error is not None:
         raise error
+
+
+def with_evidence(data: Json, memory: Json) -> Json:
+    """What a look said, a verdict with the counts it can be computed again from: the look
+    remembers them, and they are journalled once."""
+    verdict = data.get("verdict")
+    if not isinstance(verdict, dict):
+        return data
+    seen = object_in(memory.get("evidence"))
+    evidence: Json = {name: seen[name] for name in seen if name not in ("last", "part")}
+    return {**data, "verdict": {**verdict, "evidence": evidence}}
 
 
 def not_back(seen: Json) -> OrchestrateError | None:
@@ -63,6 +75,21 @@ def both(first: OrchestrateError, second: OrchestrateError) -> OrchestrateError:
         fix=["look at what serves now: orchestrate deploy status", *second.fix],
     )
     return joined
+
+
+def as_kept(error: OrchestrateError, plan: Plan) -> OrchestrateError:
+    """What ended a deployment that serves all the same, as it is told."""
+    version = plan.new.version if plan.new else "what was deployed"
+    if plan.kind is Kind.ROLLBACK:
+        head, why = "rolled back", "what it replaced was left for a reason"
+    else:
+        head, why = f"{version} is verified and serves", "it was verified with all the traffic"
+    return type(error)(
+        f"{head}, and {error.message}",
+        why=[*error.why, f"it serves all the same: {why}"],
+        fix=["a person must look now: orchestrate deploy status", *error.fix],
+        details=error.details,
+    )
 
 
 def requests_during(order: Order, before: Json | None, after: Json) -> Json | None:

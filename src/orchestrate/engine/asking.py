@@ -89,7 +89,7 @@ def take_waiting(place: Place, seq: int) -> bool:
     """Let a waiting deployment begin, planned anew. False when it no longer waits, or another one
     was quicker. Raises OrchestrateError when it cannot be carried out any more."""
     with place.store.session() as session:
-        replan(session, place, seq)
+        draft = _draft_again(session, place, seq)
     with place.store.session() as session:
         row = deployments.get(session, seq)
         environment = environments.lock(session, row.environment_id)
@@ -98,25 +98,29 @@ def take_waiting(place: Place, seq: int) -> bool:
         if not waits or deployments.running(session, row.environment_id) is not None:
             return False
         _refuse_deleted(environment)
-        if environment.live_revision_id != row.from_revision_id:
+        if environment.live_revision_id != (draft.live.id if draft.live else None):
             return False  # changed since it was planned: again at the next look
+        if draft.plan.digest != row.plan_digest:
+            _replan(session, environment, row, draft)
         row.needs_approval = _must_wait_for_people(session, environment, row)
         deployments.take(session, row)
         return True
 
 
-def replan(session: Session, place: Place, seq: int) -> None:
-    """Plan a waiting deployment again now that it is its turn.
-
-    What it was planned from has changed meanwhile; where a person must agree to the plan, a moved
-    plan is refused with PlanChanged, else the new plan is recorded and said.
-    """
+def _draft_again(session: Session, place: Place, seq: int) -> Draft:
+    """The plan of a waiting deployment as it is made now that it is its turn: what it was planned
+    from has changed meanwhile. Nothing is written: a platform is asked, which can take long."""
     row = deployments.get(session, seq)
     environment = environments.get(session, row.environment_id)
     _refuse_deleted(environment)
-    draft = redraft(session, place, environment, Plan.model_validate(row.plan), row.forced)
-    if draft.plan.digest == row.plan_digest:
-        return
+    return redraft(session, place, environment, Plan.model_validate(row.plan), row.forced)
+
+
+def _replan(
+    session: Session, environment: EnvironmentRow, row: DeploymentRow, draft: Draft
+) -> None:
+    """Put the new plan in the place of the old one, and say so; the environment is locked. Where a
+    person must agree to the plan, a moved one is refused with PlanChanged."""
     _refuse_empty(draft)
     if draft.site.environment.guarded or row.needs_approval:
         raise PlanChanged(
@@ -124,9 +128,15 @@ def replan(session: Session, place: Place, seq: int) -> None:
             why=["a deployment before it changed what is live"],
             fix=["look at the new plan: orchestrate deploy diff --env " + environment.name],
         )
+    seq = row.seq or 0
+    # Its settings may have changed as well: then it leads to another revision than it did.
+    to = revisions.record(session, environment, draft.target, draft.replicas)
+    environment.write_number = max(environment.write_number, draft.observed.write)
     row.plan = draft.plan.model_dump(mode="json")
     before, row.plan_digest = row.plan_digest, draft.plan.digest
     row.from_revision_id = draft.live.id if draft.live else None
+    row.to_revision_id = to.id or 0
+    row.remains = _remains(draft)
     session.add(row)
     deployments.replace_steps(session, seq, step_keys(draft.plan.steps), draft.plan.steps)
     text = f"planned again: {short(before)} -> {short(draft.plan.digest)}"
@@ -137,6 +147,8 @@ def retire(place: Place, environment_id: int) -> int | None:
     """Ask to stop the revision that was kept for a rollback; None when there is nothing to stop,
     or somebody else holds the environment (then it comes again)."""
     with place.store.session() as session:
+        if deployments.running(session, environment_id) is not None:
+            return None
         row = environments.get(session, environment_id)
         try:
             draft = draft_retirement(session, place, row)
@@ -199,7 +211,7 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         idempotency_key=request.idempotency_key,
         forced=request.force,
         quarantine=request.quarantine,
-        remains=[*draft.remains, *(draft.restorable.lost if draft.restorable else ())],
+        remains=_remains(draft),
         timeout_s=timeout_s,
         taken_at=now() if taken else None,
         deadline_at=now() + timedelta(seconds=timeout_s) if taken else None,
@@ -218,6 +230,10 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
         waits=not taken,
     )
     return seq
+
+
+def _remains(draft: Draft) -> list[str]:
+    return [*draft.remains, *(draft.restorable.lost if draft.restorable else ())]
 
 
 def _make_way(session: Session, draft: Draft, request: Request) -> None:

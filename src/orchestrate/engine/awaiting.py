@@ -10,11 +10,14 @@ from pydantic import JsonValue
 
 from orchestrate.core.deployment import Action
 from orchestrate.core.error_codes import from_dict
+from orchestrate.core.errors import NoDataError, TemporaryError
 from orchestrate.engine.approving import Approving
 from orchestrate.store.database import Session
 
 Json = dict[str, JsonValue]
 T = TypeVar("T")
+CHECK_AGAIN_S = 10.0
+"""When what must be known before it begins cannot be known now."""
 
 
 class EndedWaiting(Exception):
@@ -63,8 +66,12 @@ def await_approval(turn: Turn, approving: Approving) -> None:
 
 
 def _begin(turn: Turn, approving: Approving) -> Json:
-    now = turn.check_again()
-    _raise_error(now)
+    try:
+        now = turn.check_again()
+        _raise_error(now)
+    except (NoDataError, TemporaryError) as error:
+        # Nothing is known against what people agreed to: again, until their yes is too old.
+        return {"again_s": error.retry_after_s or CHECK_AGAIN_S}
     digest = str(now.get("digest"))
     found = turn.record("begin approved", lambda s: approving.begin(s, turn.seq, digest))
     _raise_error(found)

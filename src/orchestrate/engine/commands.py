@@ -1,10 +1,13 @@
 """Running a configured command: a list of arguments, bounded in time and in what it may say.
 
-No shell reads it. It has a process group of its own, which is ended whole when the time is over,
-and an environment in which only what it is given stands, besides what every program needs.
+No shell reads it. It has an environment in which only what it is given stands, besides what every
+program needs. It ends, with all that it started, when its time is over and when this process dies:
+whoever goes on after a crash may begin it again.
 """
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrate.core.untrusted import clean
+from orchestrate.providers.processes import contained
 
 KEPT = 64 * 1024
 """Bytes of output that are kept: the last ones."""
 GRACE_S = 2.0
 """From SIGTERM to SIGKILL."""
+PATIENCE_S = 15.0
+"""For the end of all that it started."""
 _NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME")
 LINES = 10
 
@@ -34,6 +40,8 @@ class Ran:
     took_s: float
     problem: str | None
     """What was wrong, in one line; None when it ended with 0."""
+    overdue: bool = False
+    """Its time was over."""
 
     @property
     def lines(self) -> list[str]:
@@ -48,29 +56,26 @@ def run(
     """Run `command` to its end, at most `within_s` seconds. Never raises for how it ends."""
     began = time.monotonic()
     surroundings = {name: os.environ[name] for name in _NEEDED if name in os.environ}
-    try:
-        process = subprocess.Popen(
-            list(command),
-            env={**surroundings, **variables},
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return Ran(None, "", 0.0, f"{command[0]} could not be started: {reason}")
+    problem = _unstartable(command[0], surroundings, directory)
+    if problem is not None:
+        return Ran(None, "", 0.0, f"{command[0]} could not be started: {problem}")
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", contained.__file__, f"--grace={GRACE_S}", *command],
+        env={**surroundings, **variables},
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     tail = bytearray()
     reading = threading.Thread(target=_read, args=(process, tail), daemon=True)
     reading.start()
     code = _wait(process, within_s)
-    # What it left behind in its group holds the pipe, and has no business any more.
-    _signal(process, signal.SIGKILL)
     reading.join(GRACE_S)
     took_s = round(time.monotonic() - began, 3)
     output = bytes(tail).decode("utf-8", "replace")
-    return Ran(code, output, took_s, _problem(command[0], code, within_s))
+    return Ran(code, output, took_s, _problem(command[0], code, within_s), code is None)
 
 
 def filled(command: Sequence[str], **values: str) -> tuple[str, ...]:
@@ -93,23 +98,37 @@ def _read(process: "subprocess.Popen[bytes]", tail: bytearray) -> None:
 
 
 def _wait(process: "subprocess.Popen[bytes]", within_s: float) -> int | None:
+    """Its exit code, negative for a signal; None when its time was over."""
     try:
-        return process.wait(timeout=max(within_s, 0.1))
+        code = process.wait(timeout=max(within_s, 0.1))
     except subprocess.TimeoutExpired:
-        _signal(process, signal.SIGTERM)
+        process.terminate()
+    else:
+        return -(code - 128) if code - 128 in set(signal.Signals) else code
     try:
-        process.wait(timeout=GRACE_S)
+        process.wait(timeout=GRACE_S + PATIENCE_S)
     except subprocess.TimeoutExpired:
-        _signal(process, signal.SIGKILL)
+        process.kill()
         process.wait()
     return None
 
 
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+def _unstartable(
+    program: str, surroundings: Mapping[str, str], directory: str | None
+) -> str | None:
+    """Why it cannot be started, as the system would say it; None when it can."""
+    path = program
+    if "/" not in program:
+        path = shutil.which(program, path=surroundings.get("PATH", os.defpath)) or program
+    whole = os.path.join(directory or ".", path)
     try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return  # the whole group is gone
+        if not os.path.isfile(whole):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not os.access(whole, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None
 
 
 def _problem(name: str, code: int | None, within_s: float) -> str | None:

@@ -204,6 +204,12 @@ class Durable:
             message: Any = DBOS.recv(CONTROL, timeout_seconds=timeout_s)
         return message if isinstance(message, dict) else None
 
+    def patched(self, change: str) -> bool:
+        """Whether to take the steps as they are since `change`: False in the replay of a workflow
+        that passed this place before it."""
+        with self._journal():
+            return DBOS.patch(change)
+
     @contextmanager
     def _journal(self) -> Iterator[None]:
         """Tell what DBOS raises while it is being closed apart from what a step raises."""

@@ -5,7 +5,8 @@ guarded, and neither is a release after which anything else was tried.
 """
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrate.core.deployment import Kind
@@ -14,7 +15,7 @@ from orchestrate.core.protocols import Replica
 from orchestrate.engine.asking import SERVICE, Request, take
 from orchestrate.engine.executors.health import MOST_RESTARTS
 from orchestrate.engine.planning import draft_rollback
-from orchestrate.engine.site import Place, site_of
+from orchestrate.engine.site import Place, Site, site_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.tables import EnvironmentRow, now
 
@@ -26,6 +27,10 @@ class Guard:
     """Remembers how often replicas had been restarted when it began to watch a release."""
 
     place: Place
+    site: Callable[[EnvironmentRow, Place], Site] = site_of
+    clock: Callable[[], float] = time.monotonic
+    _asked: dict[int, float] = field(default_factory=dict)
+    """When a platform was asked last, by environment."""
     _before: dict[int, Mapping[int, int]] = field(default_factory=dict)
     """Restarts by replica, by deployment."""
 
@@ -34,6 +39,8 @@ class Guard:
         if not self._guarded(row):
             return None
         replicas = self._replicas(row)
+        if replicas is None:
+            return None
         before = self._before.setdefault(
             row.live_deployment or 0, {r.number: r.restarts for r in replicas}
         )
@@ -52,11 +59,17 @@ class Guard:
             and newest.kind == Kind.DEPLOY.value
         )
 
-    def _replicas(self, row: EnvironmentRow) -> tuple[Replica, ...]:
+    def _replicas(self, row: EnvironmentRow) -> tuple[Replica, ...] | None:
+        """None while the platform does not like to be asked again."""
+        provider = self.site(row, self.place).provider
+        at, last = self.clock(), self._asked.get(row.id or 0)
+        if last is not None and at - last < provider.capabilities.ask_every_s:
+            return None
+        self._asked[row.id or 0] = at
         with self.place.store.session() as session:
             live = revisions.live(session, row)
         assert live is not None
-        return site_of(row, self.place).provider.observe().replicas(live.key)
+        return provider.observe().replicas(live.key)
 
     def _take_back(self, row: EnvironmentRow, reason: str) -> int | None:
         log.error("%s is taken back: %s", row.name, reason)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
+from sqlalchemy.exc import OperationalError
 
 from orchestrate.core.error_codes import known
 from orchestrate.core.errors import (
@@ -28,6 +29,7 @@ from orchestrate.core.steps import Analyse, Bake, Step
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
+from orchestrate.engine.answers import object_in
 from orchestrate.engine.approving import Approving
 from orchestrate.engine.checks import GATES, run
 from orchestrate.engine.checks.subject import Subject
@@ -35,6 +37,7 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
+from orchestrate.engine.growing import added
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
 from orchestrate.engine.returning import elsewhere
@@ -75,7 +78,11 @@ class WorldlyHands:
         job = self._jobs.get(seq)
         if job is None:
             job = self._jobs[seq] = Job(lambda stop: self._gates_say(order, seq, stop))
-        answer = job.wait(PATIENCE_S)
+        try:
+            answer = job.wait(PATIENCE_S)
+        except BaseException:
+            self._jobs.pop(seq, None)  # asked anew by whoever goes on
+            raise
         if answer is None:
             return {"pending": "checks run"}
         self._jobs.pop(seq, None)
@@ -90,12 +97,14 @@ class WorldlyHands:
     def window(self, order: Order, seq: int) -> Json:
         """Whether the environment may be changed now: `closed` says why not."""
         now = datetime.now(UTC)
-        with self._store.session() as session:
-            environment = environments.as_environment(
-                environments.get(session, order.environment_id)
-            )
-            exempt = exemption_of(session, seq) is not None
-        closed = None if exempt else refusal(environment.calendar, now, 0)
+        try:
+            with self._store.session() as session:
+                row = environments.get(session, order.environment_id)
+                calendar = environments.as_environment(row).calendar
+                exempt = exemption_of(session, seq) is not None
+            closed = None if exempt else refusal(calendar, now, 0)
+        except Exception as error:
+            return _answer(_told(error))
         return {"closed": closed, "now": now.timestamp()}
 
     def _gates_say(self, order: Order, seq: int, stop: threading.Event) -> Json:
@@ -147,8 +156,8 @@ class WorldlyHands:
                 environment = environments.get(session, row.environment_id)
                 asked = Plan.model_validate(row.plan)
                 draft = redraft(session, self._place, environment, asked, row.forced)
-        except OrchestrateError as error:
-            return _answer(error)
+        except Exception as error:
+            return _answer(_told(error))
         return {"digest": draft.plan.digest}
 
     def act(self, order: Order, step: Step, number: int, key: str) -> Json:
@@ -174,14 +183,10 @@ class WorldlyHands:
 
     def look(self, order: Order, step: Step, memory: Json) -> Json:
         """Ask how the step stands."""
-        look = executor(step).look
-        if look is None:
+        if executor(step).look is None:
             return _say(Look(True, _done_text(step)), memory)
-        scene = self._scene(order, step)
-        memory = watched(memory, scene.clock())
         try:
-            found = look(step, scene, memory)
-            return _say(paced(found, scene.provider.capabilities.ask_every_s), memory)
+            return look_at(step, self._scene(order, step), memory)
         except Exception as error:
             return _answer(_told(error))
 
@@ -203,8 +208,8 @@ class WorldlyHands:
         """Requests so far by revision: total, failed, not answered by any replica."""
         try:
             counts = self._site(order).provider.requests()
-        except OrchestrateError as error:
-            log.warning("requests could not be counted: %s", error.message)
+        except Exception as error:
+            log.warning("requests could not be counted: %s", _told(error).message)
             return {}
         lost = ("502", "503", "504")
         return {
@@ -248,6 +253,16 @@ class WorldlyHands:
         )
 
 
+def look_at(step: Step, scene: Scene, memory: Json) -> Json:
+    """How a step stands, as it is journalled: what it remembers is told by what it adds to
+    `memory` (`growing`)."""
+    look = executor(step).look
+    assert look is not None
+    now = watched(memory, scene.clock())
+    said = _say(paced(look(step, scene, now), scene.provider.capabilities.ask_every_s), now)
+    return {**said, "memory": added(memory, object_in(said["memory"]))}
+
+
 def _say(look: Look, memory: Json) -> Json:
     clock = {name: memory[name] for name in ("watched", "last") if name in memory}
     answer: dict[str, object] = {
@@ -270,6 +285,8 @@ def _told(error: Exception) -> OrchestrateError:
     """Our own errors as they are; an unexpected one is logged and named."""
     if isinstance(error, OrchestrateError):
         return error
+    if isinstance(error, OperationalError):
+        raise error  # the store's own: the workflow breaks off here, and goes on once it is back
     log.error("a step broke off", exc_info=error)
     if isinstance(error, ConnectionError | TimeoutError):
         return TemporaryError(f"the provider did not answer: {type(error).__name__}")

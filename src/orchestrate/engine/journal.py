@@ -12,7 +12,7 @@ from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.model import Model
 from orchestrate.core.notification import Happening
 from orchestrate.core.plan import Plan, keeps, step_keys
-from orchestrate.core.steps import undo_of
+from orchestrate.core.steps import Verify, undo_of
 from orchestrate.engine import evidence
 from orchestrate.engine.approving import held
 from orchestrate.store import deployments, environments, outbox, revisions
@@ -43,7 +43,7 @@ class Outcome(TypedDict):
     requests: dict[str, JsonValue] | None
     quarantine: bool
     kept: bool
-    """A rollback that did not pass its checks, and serves all the same."""
+    """It did not end well, and serves all the same."""
 
 
 def order_of(session: Session, seq: int) -> Order:
@@ -156,6 +156,22 @@ def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list
     first = deployments.add_undo(session, seq, keys, undo)
     deployments.skip_waiting_before(session, seq, first)
     return list(range(first, first + len(undo)))
+
+
+def may_stay(session: Session, seq: int) -> bool:
+    """Whether what it leads to is better left alone than taken back, once it has the traffic: a
+    rollback, or a release that was verified with all of it. Nothing of it is being undone yet."""
+    row = deployments.get(session, seq)
+    rows = deployments.steps(session, seq)
+    if any(step.undoing for step in rows):
+        return False
+    if row.kind == Kind.ROLLBACK.value:
+        return True
+    plan = Plan.model_validate(row.plan)
+    return any(
+        isinstance(step, Verify) and step.percent == 100 and record.state == StepState.DONE.value
+        for step, record in zip(plan.steps, rows, strict=True)
+    )
 
 
 def close(session: Session, seq: int, outcome: Outcome) -> str:

@@ -8,15 +8,12 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
-from orchestrate.core.deployment import Phase
-from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Mending
 from orchestrate.engine import asking, ballast, deaths, journal
 from orchestrate.engine.changes import Changes
@@ -27,6 +24,7 @@ from orchestrate.engine.guarding import Guard
 from orchestrate.engine.hands import WorldlyHands
 from orchestrate.engine.leases import Lease, is_free
 from orchestrate.engine.notifying import Notifier
+from orchestrate.engine.queueing import Queue, told
 from orchestrate.engine.requesting import due_requests
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, site_of
@@ -66,6 +64,7 @@ class Worker:
         self._notifier = Notifier(self.place)
         self._hands = WorldlyHands(self.place, lease.token, changes.tell)
         self._guard = Guard(self.place)
+        self._queue = Queue(self.place, changes.tell)
         self._broken_off: set[int] = set()
         """Deployments whose journal could not be written."""
         self._carried: set[int] = set()
@@ -176,28 +175,7 @@ class Worker:
 
     def _start_waiting(self) -> None:
         """Let the oldest waiting deployment of each free environment take it."""
-        with self.store.session() as session:
-            open_ones = deployments.open_ones(session)
-        taken = {row.environment_id for row in open_ones if row.taken_at is not None}
-        for row in open_ones:
-            if row.taken_at is None and row.environment_id not in taken:
-                taken.add(row.environment_id)
-                self._start_one(row.seq or 0)
-
-    def _start_one(self, seq: int) -> None:
-        try:
-            if not asking.take_waiting(self.place, seq):
-                return
-        except Exception as error:
-            known = error if isinstance(error, OrchestrateError) else _unexpected(seq, error)
-            with self.store.session() as session:
-                row = deployments.get(session, seq)
-                deployments.end_waiting(
-                    session, row, Phase.FAILED, known.code, _plain(known), known.message
-                )
-            self.changes.tell(seq)
-            return
-        self.begin(seq)
+        self._queue.begin_due(self.begin)
 
     def _retire_due(self) -> None:
         """Stop revisions whose time as a quick way back is over."""
@@ -313,15 +291,6 @@ class Worker:
         return next((n for n in reversed(names) if self._durable.state(n)), names[0])
 
 
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """What goes wrong inside is logged, and the next one has its turn."""
-    try:
-        yield
-    except Exception:
-        log.exception("%s failed; it is tried again", what)
-
-
 def _workflow(seq: int) -> str:
     return f"d{seq}"
 
@@ -333,16 +302,3 @@ def _workflows(seq: int) -> list[str]:
 
 def _seq(workflow: str) -> int:
     return int(workflow.removeprefix("d").partition("-")[0])
-
-
-def _unexpected(seq: int, error: Exception) -> OrchestrateError:
-    log.error("deployment d%s could not begin", seq, exc_info=error)
-    return OrchestrateError(
-        "an unexpected error kept it from beginning",
-        why=[f"{type(error).__name__}; the service's log has the trace"],
-        fix=["orchestrate doctor"],
-    )
-
-
-def _plain(error: OrchestrateError) -> dict[str, JsonValue]:
-    return TypeAdapter(dict[str, JsonValue]).validate_python(error.as_dict())

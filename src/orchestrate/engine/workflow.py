@@ -12,11 +12,10 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from orchestrate.core.deployment import Action, Kind, Phase, StepState
+from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.errors import (
     AnalysisAbort,
     Cancelled,
-    DeadlineExceeded,
     ExitedAtOnce,
     FencedOut,
     NoDataError,
@@ -28,10 +27,10 @@ from orchestrate.core.errors import (
 )
 from orchestrate.core.plan import Plan
 from orchestrate.core.steps import Analyse, Bake, Step, Stop, Verify, changes_something
-from orchestrate.core.windows import OnClose
 from orchestrate.engine import journal
 from orchestrate.engine.answers import (
     Json,
+    as_kept,
     both,
     error_in,
     not_back,
@@ -40,22 +39,26 @@ from orchestrate.engine.answers import (
     raise_from,
     requests_during,
     unexpected,
+    with_evidence,
 )
 from orchestrate.engine.awaiting import EndedWaiting, await_approval
 from orchestrate.engine.durable import Durable
 from orchestrate.engine.effects import Hands
-from orchestrate.engine.journal import Outcome
+from orchestrate.engine.growing import whole
+from orchestrate.engine.journal import Order, Outcome
+from orchestrate.engine.steering import Steering
 from orchestrate.store.database import Session
 
 log = logging.getLogger(__name__)
 
 RELEASE_AT_FAULT = (Unhealthy, ExitedAtOnce, AnalysisAbort, VerificationFailed)
 """Failures that quarantine the revision. A full disk or a taken port says nothing about it."""
+TAKEN_BACK_ANYWAY = (Cancelled, WindowClosed, Unhealthy, ExitedAtOnce)
+"""Ends that undo even what has all the traffic already: somebody, or the plan, said so, or it does
+not answer."""
 ATTEMPTS = 4
 UNDO_ATTEMPTS = 40
 """A provider that is away may come back: an undo waits some three minutes for it."""
-HOLD_LOOK_S = 10.0
-"""Between two looks at a closed window."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 MOST_UNANSWERED = 60
@@ -71,21 +74,15 @@ class Run:
         self._durable = durable
         self._hands = hands
         self._seq = seq
-        self._promoted = False
-        self._paused = False
-        self._timed = True
-        """The deadline counts."""
+        self._steering = Steering(durable, hands, seq, self._record)
         self._before: Json | None = None
         """Requests before the first change; None while they have not been counted."""
-        self._held = 0.0
-        """Seconds it was held by a closed window."""
-        self._closed_since: float | None = None
         self._evidence: Json = {}  # what analysis has seen so far, carried from weight to weight
 
     def carry_out(self, undo_only: bool = False) -> str:
         """Do all steps, or undo what was begun. Returns the phase it ended in."""
         # Not journalled: once the environment is taken it changes only by an approval, below.
-        self._order = self._hands.order(self._seq)
+        self._steering.take(self._hands.order(self._seq))
         plan = Plan.model_validate(self._order.plan)
         try:
             if undo_only:
@@ -103,6 +100,10 @@ class Run:
             log.exception("deployment d%s broke off", self._seq)
             return self._take_back(unexpected(error))
 
+    @property
+    def _order(self) -> Order:
+        return self._steering.order
+
     # -- forward
 
     def _open(self, plan: Plan) -> None:
@@ -111,7 +112,7 @@ class Run:
             self._validate()
         if self._order.needs_approval:
             await_approval(_Turn(self), self._hands.approving)
-            self._order = self._hands.order(self._seq)
+            self._steering.take(self._hands.order(self._seq))
         if plan.kind is not Kind.ROLLBACK:
             self._before = self._durable.step("count", lambda: self._hands.count(self._order))
 
@@ -132,7 +133,7 @@ class Run:
             if "pending" not in answer:
                 return answer
             try:
-                self._heed(0)
+                self._steering.heed(0)
             except BaseException:
                 self._hands.give_up(self._seq)
                 raise
@@ -142,52 +143,20 @@ class Run:
         changed = False
         for position, step in enumerate(plan.steps):
             if position > 0:
-                self._heed(0)
+                self._steering.heed(0)
             if plan.on_close is not None and changes_something(step):
-                self._mind_the_window(plan.on_close, changed)
+                self._steering.mind_the_window(plan.on_close, changed)
                 changed = True
             if isinstance(step, Verify) and step.percent > 0:
                 phase = Phase.VERIFYING
             self._carry_out_step(position, step, phase)
-
-    def _mind_the_window(self, on_close: OnClose, changed: bool) -> None:
-        """Begin nothing outside the window, unless the plan says to finish what was begun."""
-        held = False
-        while (closed := self._closed()) is not None:
-            if not changed or on_close == "rollback":
-                raise WindowClosed(
-                    f"the window closed: {closed}",
-                    why=["the plan says to take back what is not finished then"] if changed else [],
-                    fix=["deploy again when it is open"],
-                )
-            if on_close == "finish":
-                return
-            if not held:
-                held = True
-                self._record("holding", lambda s: journal.hold(s, self._seq, str(closed)))
-            self._heed(HOLD_LOOK_S)
-        if held:
-            self._say("resumed", "the window is open")
-
-    def _closed(self) -> str | None:
-        """Why the environment may not be changed now. Time that is held for it does not count."""
-        answer = self._durable.step("window", lambda: self._hands.window(self._order, self._seq))
-        now, closed = answer.get("now"), answer.get("closed")
-        if isinstance(now, int | float):
-            if self._closed_since is not None:
-                self._held += max(now - self._closed_since, 0.0)
-            self._closed_since = now if closed is not None else None
-        return None if closed is None else str(closed)
-
-    def _say(self, state: str, text: str) -> None:
-        self._record(state, lambda s: journal.say(s, self._seq, state, text))
 
     def _carry_out_step(self, position: int, step: Step, phase: Phase) -> None:
         """Begin, act, wait until it is done, end."""
         try:
             number = self._begin(position, step, phase)
             if number:
-                self._act(step, number, position)
+                self._act(step, number, position, ATTEMPTS, heeding=True)
             text, data = self._wait(position, step, heeding=True)
         except OrchestrateError as error:
             self._end(position, StepState.FAILED, error.message, {})
@@ -198,7 +167,9 @@ class Run:
         writes = changes_something(step) and not (isinstance(step, Stop) and step.after_s > 0)
         return self._record("begin", lambda s: journal.begin(s, self._seq, position, phase, writes))
 
-    def _act(self, step: Step, number: int, position: int, attempts: int = ATTEMPTS) -> None:
+    def _act(
+        self, step: Step, number: int, position: int, attempts: int, heeding: bool = False
+    ) -> None:
         """Send the write, again after a temporary failure: its key and number stay the same."""
         key = f"d{self._seq}/{position}/{step.kind}"
         pause = FIRST_PAUSE_S
@@ -209,8 +180,14 @@ class Run:
                 return
             if not isinstance(error, TemporaryError) or attempt == attempts - 1:
                 raise error
-            self._durable.receive(error.retry_after_s or pause)
+            self._rest(error.retry_after_s or pause, heeding)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _rest(self, pause_s: float, heeding: bool) -> None:
+        if heeding and self._durable.patched("heed between attempts"):
+            self._steering.heed(pause_s)
+        else:
+            self._durable.receive(pause_s)
 
     def _send(self, step: Step, number: int, key: str) -> Json:
         if self._before is not None:
@@ -232,87 +209,43 @@ class Run:
         while True:
             answer = self._look(step, memory)
             error = error_in(answer)
-            text, data = str(answer.get("text")), object_in(answer.get("data"))
+            if "memory" in answer:
+                memory = whole(memory, object_in(answer["memory"]))
+            text = str(answer.get("text"))
+            data = with_evidence(object_in(answer.get("data")), memory)
             if isinstance(error, NoDataError | TemporaryError):
                 # Neither pass nor fail: it is asked again, until the deadline.
                 unanswered += 1
                 if not heeding and unanswered >= MOST_UNANSWERED:
                     raise error
                 text, data = error.message, {}
-                answer = {"done": False, "memory": memory}
-                answer["again_s"] = error.retry_after_s or 1.0
+                answer = {"done": False, "again_s": error.retry_after_s or 1.0}
             elif error is not None:
                 if data:
                     self._record("note", noter(self._seq, position, text, data))
                 raise error
             if isinstance(step, Analyse):
-                self._evidence = object_in(object_in(answer["memory"]).get("evidence"))
+                self._evidence = object_in(memory.get("evidence"))
             if answer["done"]:
                 return text, data
-            if self._promoted and isinstance(step, Analyse | Bake):
-                self._promoted = False
+            if self._steering.promoted and isinstance(step, Analyse | Bake):
+                self._steering.promoted = False
                 return f"promoted: {text}", data
             if text != said:
                 said = text
                 self._record("note", noter(self._seq, position, text, data))
-            memory = object_in(answer["memory"])
-            if self._promoted and isinstance(step, Verify):
-                self._promoted = False
-                memory["promoted"] = True
+            if self._steering.promoted and isinstance(step, Verify):
+                self._steering.promoted = False
+                memory = {**memory, "promoted": True}
             again = answer["again_s"]
             pause = float(again) if isinstance(again, int | float) else 0.5
             if heeding:
-                self._heed(pause)
+                self._steering.heed(pause)
             else:
                 self._durable.receive(pause)
 
     def _look(self, step: Step, memory: Json) -> Json:
         return self._durable.step("look", lambda: self._hands.look(self._order, step, memory))
-
-    # -- messages
-
-    def _heed(self, timeout_s: float) -> None:
-        """Take messages for `timeout_s` seconds; longer while paused. Raises to end the run."""
-        message = self._durable.receive(timeout_s)
-        while True:
-            if message is not None:
-                self._obey(message)
-            self._watch_the_clock()
-            if not self._paused:
-                return
-            message = self._durable.receive(5.0)
-
-    def _obey(self, message: Json) -> None:
-        by = str(message.get("by"))
-        match message.get("action"):
-            case Action.CANCEL.value:
-                reason = message.get("reason")
-                raise Cancelled(f"cancelled by {by}" + (f": {reason}" if reason else ""))
-            case Action.PAUSE.value:
-                self._pause(True, by)
-            case Action.RESUME.value:
-                self._pause(False, by)
-            case Action.PROMOTE.value:
-                self._promoted = True
-                self._pause(False, by)
-                text = f"by {by}" + (f": {message['reason']}" if message.get("reason") else "")
-                self._record("promoted", lambda s: journal.say(s, self._seq, "promoted", text))
-
-    def _pause(self, paused: bool, by: str) -> None:
-        if paused != self._paused:
-            self._paused = paused
-            self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by))
-
-    def _watch_the_clock(self) -> None:
-        if not self._timed:
-            return
-        if self._durable.step("clock", self._hands.now) > self._order.deadline + self._held:
-            limit = self._order.deadline - self._order.taken
-            raise DeadlineExceeded(
-                f"not done within {limit:g}s",
-                why=["the deadline counts from when it took the environment"],
-                fix=["give it longer: --timeout, or `timeout` of the environment"],
-            )
 
     # -- backward
 
@@ -337,23 +270,22 @@ class Run:
         return self._close(Phase.ROLLED_BACK, error)
 
     def _serves_all_the_same(self, error: OrchestrateError) -> bool:
-        """Whether a rollback has arrived and only its checks failed: what it left was bad, so
-        undoing it would bring that back. Decided by the traffic that is observed."""
-        plan = Plan.model_validate(self._order.plan)
-        if plan.kind is not Kind.ROLLBACK or not isinstance(error, VerificationFailed):
+        """Whether it has arrived, and what it left must not come back for what failed then. Decided
+        by the traffic that is observed."""
+        if isinstance(error, TAKEN_BACK_ANYWAY):
             return False
-        return self._observe().get("arrived") is True
+        if self._durable.patched("kept once arrived"):
+            may_stay = self._record("may stay", lambda s: journal.may_stay(s, self._seq))
+        else:
+            rollback = self._order.plan.get("kind") == Kind.ROLLBACK.value
+            may_stay = rollback and isinstance(error, VerificationFailed)
+        return may_stay and self._observe().get("arrived") is True
 
     def _keep(self, error: OrchestrateError) -> str:
-        """End a rollback that serves and did not pass its checks, loudly."""
+        """End one that serves and did not end well, loudly."""
         self._record("keep", lambda s: journal.give_up(s, self._seq, error.message))
-        kept = type(error)(
-            f"rolled back, and {error.message}",
-            why=[*error.why, "it serves all the same: what it replaced was left for a reason"],
-            fix=["a person must look now: orchestrate deploy status", *error.fix],
-            details=error.details,
-        )
-        return self._close(Phase.ROLLBACK_FAILED, kept, kept=True)
+        plan = Plan.model_validate(self._order.plan)
+        return self._close(Phase.ROLLBACK_FAILED, as_kept(error, plan), kept=True)
 
     def _undo_step(self, position: int) -> None:
         """One undo step; a failure is tried again a few times, since what serves depends on it."""
@@ -401,10 +333,16 @@ class Run:
             error=TypeAdapter(Json).validate_python(error.as_dict()) if error else None,
             serving=serving if isinstance(serving, dict) else None,
             requests=requests_during(self._order, self._before, after),
-            quarantine=isinstance(error, RELEASE_AT_FAULT) and not moved_on and not kept,
+            quarantine=self._is_at_fault(error) and not moved_on and not kept,
             kept=kept,
         )
         return self._record("close", lambda s: journal.close(s, self._seq, outcome))
+
+    def _is_at_fault(self, error: OrchestrateError | None) -> bool:
+        """Whether it is the release that failed. What was verified here before is not a release."""
+        plan = Plan.model_validate(self._order.plan)
+        is_release = plan.kind is Kind.DEPLOY and plan.to_digest != plan.from_digest
+        return is_release and isinstance(error, RELEASE_AT_FAULT)
 
     def _observe(self) -> Json:
         """What serves now. A provider that is away may come back."""
@@ -431,15 +369,15 @@ class _Turn:
         self.seq = run._seq
         self.record = run._record
         self.receive = run._durable.receive
-        self.obey = run._obey
+        self.obey = run._steering.obey
         self._run = run
 
     def check_again(self) -> Json:
         run = self._run
         if run._order.plan.get("kind") == Kind.DEPLOY.value:
-            run._timed = False  # what people took is not the deployment's
+            run._steering.timed = False  # what people took is not the deployment's
             try:
                 run._validate()
             finally:
-                run._timed = True
+                run._steering.timed = True
         return run._durable.step("plan", lambda: run._hands.plan_again(run._seq))

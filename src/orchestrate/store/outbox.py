@@ -3,6 +3,7 @@
 At least once: a row is done when its sink said yes, or when it was given up.
 """
 
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from sqlmodel import Field, Session, col, select
 
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.environment import Environment
-from orchestrate.core.errors import WindowClosed
+from orchestrate.core.errors import StoreDamaged, WindowClosed
 from orchestrate.core.notification import Facts, Happening
 from orchestrate.store.database import begin_writing
 from orchestrate.store.environments import as_environment
@@ -25,6 +26,8 @@ from orchestrate.store.tables import (
     json_column,
     now,
 )
+
+log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 3600.0
@@ -94,9 +97,14 @@ def tell_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
 
 
 def tell(session: Session, row: DeploymentRow, happening: Happening) -> None:
-    """Record `happening` for every notification of the deployment's environment that wants it."""
+    """Record `happening` for every notification of the deployment's environment that wants it.
+    Nothing where its settings cannot be read: the deployment must be able to end all the same."""
     place = session.get_one(EnvironmentRow, row.environment_id)
-    environment = as_environment(place)
+    try:
+        environment = as_environment(place)
+    except StoreDamaged as error:
+        log.error("nobody is told that d%s %s: %s", row.seq, happening.value, error.message)
+        return
     wanted = [each for each in environment.notifications if happening in each.events]
     if not wanted:
         return

@@ -12,6 +12,7 @@ from orchestrate.core.analysis.collect import (
     Triple,
     bucket_length,
     frozen,
+    in_step,
     next_step,
     seen,
     unseen,
@@ -199,6 +200,20 @@ def test_a_bucket_is_a_fifth_of_the_window_within_bounds() -> None:
     assert bucket_length(AnalysePolicy(bucket_s=60)) == 60
     assert bucket_length(AnalysePolicy(horizon_s=3600)) == 10
     assert bucket_length(AnalysePolicy(horizon_s=86_400)) == 120
+
+
+def test_a_step_that_goes_on_has_longer_buckets_and_not_ever_more_of_them() -> None:
+    policy = AnalysePolicy(window_s=60, bucket_s=0.5)
+    evidence, at, new = Evidence(), 0.0, 0
+    while at < 4 * 3600:
+        at += bucket_length(policy, in_step(evidence)) / 2
+        new += 1
+        evidence = seen(evidence, Seen(at=at, new=(new, 0, 0), old=(0, 0, 0)), policy)
+    assert len(evidence.buckets) < 6 * 720, "of 28,800 half seconds"
+    counted = sum(bucket.new.total for bucket in evidence.counted())
+    assert evidence.new[0] - counted < 10, "every request is in one of them"
+    again = next_step(evidence)
+    assert (in_step(again), len(again.buckets)) == (0, len(evidence.buckets))
 
 
 Counted = st.tuples(

@@ -256,12 +256,14 @@ class TestScaling:
         assert one.provider.replicas() == 1
         one.rolled(one.roll(one.pinned("1.0.0"), 1), 1)
         assert one.service.desired == 3
+        assert [r.counted_by_platform for r in one.provider.observe().running] == [True]
         assert any("Auto Scaling keeps 1 to 9" in f.text for f in one.provider.probe())
 
     def test_by_config_is_done(self, one: One) -> None:
         assert one.provider.replicas() == 2
         one.rolled(one.roll(one.pinned("1.0.0"), 3), 3)
         assert one.service.desired == 3
+        assert [r.counted_by_platform for r in one.provider.observe().running] == [False]
 
 
 class TestConfigOfClusterAndService:

@@ -229,8 +229,8 @@ class TestOthers:
         shop.provider.roll(new, 2, shop.write())
         assert shop.cluster.one("deployments", "shop-blue")["spec"]["replicas"] == 5
         follow(shop, new)
-        wanted = {r.revision.key: r.wanted for r in shop.provider.observe().running}
-        assert wanted[new.key] == 5
+        found = {r.revision.key: r for r in shop.provider.observe().running}[new.key]
+        assert (found.wanted, found.counted_by_platform) == (5, True)
 
     def test_a_colour_that_an_autoscaler_counts_can_be_stopped_and_started_again(
         self, shop: Kubernetes

@@ -22,7 +22,7 @@ NOTHING: Triple = (0, 0, 0)
 LONGEST_BUCKET_S = 10.0
 SHORTEST_BUCKET_S = 0.5
 MOST_BUCKETS = 720
-"""Of a step, where their length is not set."""
+"""Of a step, of one length: those after them are twice as long each time."""
 GAP_BUCKETS = 2
 GAP_S = 5.0
 """Nobody looked for longer than both: a gap."""
@@ -71,6 +71,12 @@ class Evidence(Model):
             Bucket(Sample(*b[0:3]), Sample(*b[3:6]), Sample(*b[6:9])) for b in self.buckets
         )
 
+    def totals(self) -> "Evidence":
+        """Without its buckets: at full traffic there is nothing to compare them with."""
+        return self.model_copy(
+            update={"buckets": (), "starts": (), "sourced": sourced.without_buckets(self.sourced)}
+        )
+
     @property
     def failed_new(self) -> Counts:
         return Counts(self.new[1], self.new[0])
@@ -80,13 +86,21 @@ class Evidence(Model):
         return Counts(self.old[1], self.old[0])
 
 
-def bucket_length(policy: AnalysePolicy) -> float:
-    """Seconds of a bucket: as set, or a fifth of the window, between half a second and ten; longer
-    under a long horizon, since each look keeps and judges all buckets."""
-    if policy.bucket_s is not None:
-        return policy.bucket_s
+def bucket_length(policy: AnalysePolicy, have: int = 0) -> float:
+    """Seconds of the bucket after the first `have` of a step: as set, or a fifth of the window,
+    between half a second and ten; longer under a long horizon, and the longer a step goes on, since
+    each look keeps and judges all buckets. Nothing that was counted decides it."""
     usual = min(max(policy.window_s / 5, SHORTEST_BUCKET_S), LONGEST_BUCKET_S)
-    return max(usual, (policy.horizon_s or 0.0) / MOST_BUCKETS)
+    usual = max(usual, (policy.horizon_s or 0.0) / MOST_BUCKETS)
+    first = usual if policy.bucket_s is None else policy.bucket_s
+    return float(first * 2 ** (have // MOST_BUCKETS))
+
+
+def in_step(evidence: Evidence) -> int:
+    """Buckets of the step under way, by whoever counts the errors."""
+    source = evidence.sourced
+    seen = len(evidence.buckets) - max(evidence.starts, default=0)
+    return max(seen, source.length - max(source.starts, default=0))
 
 
 def next_step(evidence: Evidence) -> Evidence:
@@ -114,7 +128,7 @@ def unseen(evidence: Evidence) -> Evidence:
 
 def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
     """With what was counted since the last look."""
-    before, length = evidence.last, bucket_length(policy)
+    before, length = evidence.last, bucket_length(policy, in_step(evidence))
     if before is None or now.at <= before.at:
         return evidence.model_copy(update={"last": before or now, "blind": False})
     span = now.at - before.at

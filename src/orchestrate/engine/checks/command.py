@@ -2,7 +2,15 @@
 
 from pydantic import JsonValue
 
-from orchestrate.engine.checks.observed import Found, Memory, Observed, failed, passed, skipped
+from orchestrate.engine.checks.observed import (
+    Found,
+    Memory,
+    Observed,
+    failed,
+    not_yet,
+    passed,
+    skipped,
+)
 from orchestrate.engine.commands import Ran, filled, run
 
 NAME = "commands"
@@ -11,7 +19,7 @@ NAME = "commands"
 def check(subject: Observed, memory: Memory) -> Found:
     """One program a look, in order; the first that does not end with 0 fails.
 
-    After a crash of the service the program of that look runs again.
+    A program ends with the service; after that it runs again, from its beginning.
     """
     wanted = subject.revision.verify.commands
     if not wanted:
@@ -20,11 +28,14 @@ def check(subject: Observed, memory: Memory) -> Found:
     position = done if isinstance(done, int) else 0
     each = wanted[position]
     entrance = subject.entrance()
-    url = entrance[1] if entrance else subject.url or ""
+    if entrance is None and subject.percent == 0:
+        return not_yet(NAME)
+    url = entrance[1] if entrance else ""
     if subject.percent > 0 and subject.url:
         url = subject.url
     app, _, environment = subject.revision.environment.partition("/")
     version = subject.revision.version
+    within_s = min(each.timeout_s, max(subject.left_s, 0.1))
     ran = run(
         filled(each.command, url=url, version=version, environment=environment),
         variables={
@@ -35,8 +46,11 @@ def check(subject: Observed, memory: Memory) -> Found:
             "ORCHESTRATE_TRAFFIC_PERCENT": str(subject.percent),
         },
         directory=subject.directory,
-        within_s=min(each.timeout_s, max(subject.left_s, 0.1)),
+        within_s=within_s,
     )
+    if ran.overdue and within_s < each.timeout_s:
+        # The deadline cut it off, and ends the deployment: the release is not to blame.
+        return Found(None, f"{each.name}: {ran.problem}", memory=dict(memory))
     if ran.problem is not None:
         return _failed(each.name, ran)
     took = {**_took(memory), each.name: ran.took_s}

@@ -90,6 +90,12 @@ def skipped(name: str, text: str) -> Found:
     return Found(CheckResult(name, "skipped", text))
 
 
+def not_yet(name: str) -> Found:
+    """Before it has traffic the platform gives no address of a replica; its front door, and the
+    environment's url, still lead to the old revision."""
+    return skipped(name, "no replica can be asked by itself; it is asked once it has the traffic")
+
+
 def failed(name: str, text: str, fix: str | None = None, **evidence: JsonValue) -> Found:
     result = CheckResult(name, "fail", text, fix, code="verification_failed")
     return Found(result, evidence=evidence)

@@ -13,6 +13,7 @@ from orchestrate.engine.checks.observed import (
     Memory,
     Observed,
     failed,
+    not_yet,
     passed,
     skipped,
     unknown,
@@ -30,6 +31,8 @@ def check(subject: Observed, memory: Memory) -> Found:
     if not verify.smoke:
         return skipped(NAME, "no scenario is configured")
     entrance = subject.entrance()
+    if entrance is None and subject.percent == 0:
+        return not_yet(NAME)
     if entrance is None:
         return unknown(NAME, "there is no address to ask", "take verify.smoke out, or set url")
     who, address, host = entrance

@@ -15,34 +15,43 @@ NAME = "version"
 def check(subject: Observed, memory: Memory) -> Found:
     """Passes at the first look at which everybody answers well, and fails after `patience_s` of
     looks at which somebody does not: one bad answer is not a bad release."""
-    problems, answered = _ask_replicas(subject)
+    problems, answered, asked = _ask_replicas(subject)
     if subject.percent > 0 and not problems:
         problems += _ask_front_door(subject)
     if not problems:
-        return passed(NAME, _said(subject, answered), replicas=answered)
+        return passed(NAME, _said(subject, answered, asked), replicas=answered, asked=asked)
     if subject.watched_s >= subject.revision.verify.patience_s:
         return failed(NAME, "; ".join(problems), problems=list[JsonValue](problems))
     return Found(None, problems[0])
 
 
-def _said(subject: Observed, answered: int) -> str:
+def _said(subject: Observed, answered: int, asked: int) -> str:
+    """Whom it was asked, and what they said. Of `answered` replicas that run, `asked` have an
+    address; the others are taken by the platform's word."""
     revision = subject.revision
-    door = " and the front door answer" if subject.percent > 0 else " answer"
     by_header = revision.health.version_header or revision.verify.version
     word = revision.version if by_header else "well"
-    text = f"{answered} of {subject.replicas} replicas{door} {word}"
+    door = subject.percent > 0 and subject.seen.address is not None
+    run = f"{answered} of {subject.replicas} replicas run"
+    if asked:
+        text = f"{asked} of {subject.replicas} replicas{' and the front door' * door} answer {word}"
+        text += f"; {run}" if asked < answered else ""
+    elif door:
+        text = f"the front door answers {word}; {run}"
+    else:
+        text = f"{run}, by the platform's word: none has an address to ask"
     if _told_by_platform(subject):
         return text + f"; all run {_short(revision.artifact.digest)}"
-    if not by_header:
+    if not by_header and (asked or door):
         text += "; which version was not asked: health.version_header is not set"
     return text
 
 
-def _ask_replicas(subject: Observed) -> tuple[list[str], int]:
-    """What is wrong with the replicas, and how many answered well."""
+def _ask_replicas(subject: Observed) -> tuple[list[str], int, int]:
+    """What is wrong with the replicas, how many are well, and how many of those answered."""
     revision = subject.revision
     problems: list[str] = []
-    answered = 0
+    well = answered = 0
     for replica in subject.seen.replicas(subject.ref.key):
         if replica.state != "running":
             continue
@@ -53,10 +62,11 @@ def _ask_replicas(subject: Observed) -> tuple[list[str], int]:
         if wrong:
             problems.append(f"{wrong} (replica {replica.number})")
             continue
-        answered += 1
-    if answered < subject.replicas and not problems:
-        problems.append(f"{answered} of {subject.replicas} replicas run")
-    return problems, answered
+        well += 1
+        answered += replica.address is not None
+    if well < subject.replicas and not problems:
+        problems.append(f"{well} of {subject.replicas} replicas run")
+    return problems, well, answered
 
 
 def _ask_front_door(subject: Observed) -> list[str]:

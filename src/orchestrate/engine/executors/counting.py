@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from orchestrate.core.analysis import collect, sourced
-from orchestrate.core.analysis.collect import Evidence, Seen, Triple, bucket_length, frozen, seen
+from orchestrate.core.analysis.collect import (
+    Evidence,
+    Seen,
+    Triple,
+    bucket_length,
+    frozen,
+    in_step,
+    seen,
+)
 from orchestrate.core.analysis.sourced import NOTHING, Due, Slots
 from orchestrate.core.environment import AnalysePolicy
 from orchestrate.core.errors import NoDataError, OrchestrateError, TemporaryError
@@ -73,7 +81,7 @@ def _source(
     evidence: Evidence, scene: Scene, step: Analyse | Bake, memory: Memory, metrics: Metrics
 ) -> Evidence:
     begun = begun_at(scene, memory) + step.policy.warm_up_s
-    bucket_s = bucket_length(step.policy)
+    bucket_s = bucket_length(step.policy, in_step(evidence))
     what = sourced.due(evidence.sourced, metrics, bucket_s, begun, _now(scene, memory))
     if what is None:
         return evidence
@@ -100,9 +108,9 @@ def _asked(
     return {name: (ask(name, step.revision), ask(name, step.baseline)) for name in metrics.queries}
 
 
-def again_s(policy: AnalysePolicy) -> float:
+def again_s(policy: AnalysePolicy, evidence: Evidence) -> float:
     """When to look next: twice a bucket."""
-    length = bucket_length(policy)
+    length = bucket_length(policy, in_step(evidence))
     if policy.metrics is None:
         return length / 2
     slot_s = sourced.slot_length(policy.metrics, length)

@@ -45,16 +45,16 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
     told = platform_word(scene, revision, step.replicas, memory)
     if told is not None and not told.done:
         return _as_told(step, scene, memory, told, revision.health.interval_s)
-    replicas = [
-        r for r in scene.provider.observe().replicas(step.revision.key) if r.number < step.replicas
-    ]
+    seen = scene.provider.observe()
+    wanted = seen.expected(step.revision.key, step.replicas)
+    replicas = [r for r in seen.replicas(step.revision.key) if r.number < wanted]
     _refuse_ended(step, scene, replicas)
     streaks, problem = _ask_all(revision, replicas, memory)
     need = revision.health.healthy_after
     healthy = sum(1 for streak in streaks.values() if streak >= need)
-    if healthy >= step.replicas:
-        return Look(True, f"{healthy} of {step.replicas} healthy")
-    on_its_way = problem is None and len(streaks) >= step.replicas
+    if healthy >= wanted:
+        return Look(True, f"{healthy} of {wanted} healthy")
+    on_its_way = problem is None and len(streaks) >= wanted
     problem = problem or _last_problem(memory)
     if elapsed(memory) >= step.within_s and not on_its_way:
         raise failed(
@@ -62,11 +62,11 @@ def await_healthy(step: Step, scene: Scene, memory: Memory) -> Look:
             f"{step.revision.version} did not become healthy within {step.within_s:g}s",
             scene,
             step.revision,
-            why=[problem or f"{len(replicas)} of {step.replicas} replicas run"],
+            why=[problem or f"{len(replicas)} of {wanted} replicas run"],
         )
     return Look(
         False,
-        f"{healthy} of {step.replicas} healthy" + (f"; {problem}" if problem else ""),
+        f"{healthy} of {wanted} healthy" + (f"; {problem}" if problem else ""),
         memory={
             "streaks": {str(n): s for n, s in streaks.items()},
             "problem": problem,

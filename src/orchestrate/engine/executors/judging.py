@@ -32,7 +32,8 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
         evidence,
         step.policy,
         evidence.watched_s,
-        percent=step.percent,
+        # What is routed, and not what was asked for: a platform may do less than a percent.
+        percent=scene.provider.observe().percent(step.revision.key),
         waited_s=elapsed(memory),
     )
     sick = _refuse_sick(scene, step.revision, memory, verdict)
@@ -41,7 +42,7 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
         f"{verdict.outcome}: {verdict.reason}",
         memory={**_kept(scene, memory, step.revision, evidence), "sick": sick},
         data={"verdict": _document(verdict, evidence, step.policy)},
-        again_s=counting.again_s(step.policy),
+        again_s=counting.again_s(step.policy, evidence),
         error=_error(scene, step, verdict),
     )
 
@@ -65,7 +66,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     left = max(step.for_s - elapsed(memory), 0.0)
     unread = counting.unread(evidence, scene, step, memory)
     done = verdict.outcome == "promote" and unread is None
-    again_s = counting.again_s(step.policy if unread else policy)
+    again_s = counting.again_s(step.policy if unread else policy, evidence)
     text = f"failed {verdict.new}" if done else f"about {left:.0f}s to go"
     if verdict.state in ("no_data", "suspicious"):
         text = verdict.reason
@@ -75,7 +76,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     return Look(
         done,
         text,
-        memory=_kept(scene, memory, step.revision, evidence),
+        memory=_kept(scene, memory, step.revision, evidence.totals()),
         data={"verdict": _document(verdict, evidence, policy)} if error else {},
         again_s=min(again_s, left) if left else again_s,
         error=error,
@@ -189,7 +190,7 @@ def _ended(
 
 
 def _document(verdict: Verdict, evidence: Evidence, policy: AnalysePolicy) -> Json:
-    """The verdict as it is recorded, with the counts it can be computed again from."""
+    """The verdict as it is recorded. The counts it can be computed again from are the memory's."""
     first = verdict.readings[0][0] if verdict.readings else "errors"
     return {
         "outcome": verdict.outcome,
@@ -202,9 +203,6 @@ def _document(verdict: Verdict, evidence: Evidence, policy: AnalysePolicy) -> Js
         "watched_s": round(evidence.watched_s, 3),
         "window_s": policy.window_s,
         "horizon_s": policy.horizon_s,
-        "evidence": TypeAdapter(JsonValue).validate_python(
-            evidence.model_dump(mode="json", exclude={"last", "part"})
-        ),
         "policy": TypeAdapter(JsonValue).validate_python(policy.model_dump(mode="json")),
     }
 

@@ -31,13 +31,14 @@ def _subject(step: Verify, scene: Scene, memory: Memory) -> Observed:
     plan, environment = scene.plan, scene.environment
     root = environment.config.get("root") if environment else None
     old = plan.old if plan is not None else None
+    seen = scene.provider.observe()
     return Observed(
         ref=step.revision,
         revision=scene.revision(step.revision.key),
         baseline=old if old is not None and old.key != step.revision.key else None,
         provider=scene.provider,
-        seen=scene.provider.observe(),
-        replicas=step.replicas,
+        seen=seen,
+        replicas=seen.expected(step.revision.key, step.replicas),
         percent=step.percent,
         host=scene.host,
         url=environment.url if environment else None,

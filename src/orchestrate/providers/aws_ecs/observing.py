@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -51,9 +51,10 @@ class View:
         percent = self.percent.get(place.slot.target_group or "", 0)
         return percent, place.service["desiredCount"]
 
-    def state(self, address: str | None) -> LiveState:
+    def state(self, address: str | None, autoscaled: Container[str]) -> LiveState:
+        """What is seen; `autoscaled` are the services whose tasks Auto Scaling counts."""
         return LiveState(
-            running=tuple(self._running()),
+            running=tuple(self._running(autoscaled)),
             shares=self.shares(),
             fallback=self._fallback(),
             address=address,
@@ -82,15 +83,16 @@ class View:
                     found.append(Share(revision=ref, percent=percent))
         return tuple(found)
 
-    def _running(self) -> list[RunningRevision]:
+    def _running(self, autoscaled: Container[str]) -> list[RunningRevision]:
         found = []
         # Of two slots that hold one revision, the one that serves stands for it.
         for place in sorted(self.places, key=self.weight, reverse=True):
+            counted = place.slot.service in autoscaled
             for arn in place.definitions():
                 ref = self.definitions.ref(arn)
                 replicas = place.replicas(arn, self._port(arn))
                 if ref is not None and replicas:
-                    found.append(RunningRevision(ref, place.wanted(arn), replicas))
+                    found.append(RunningRevision(ref, place.wanted(arn), replicas, counted))
         return found
 
     def _port(self, arn: str) -> int | None:

@@ -104,7 +104,7 @@ class AwsEcsProvider:
         return f"{repository_of(str(container.get('image')))}:{{version}}"
 
     def observe(self) -> LiveState:
-        return self.view().state(self.address)
+        return self.view().state(self.address, self.services.autoscaled())
 
     def view(self) -> View:
         """All there is to see of the environment."""

@@ -120,7 +120,7 @@ class KubernetesProvider:
         if split is not None:
             ready += self.endpoints.ready(f"{self.settings.name}-{split.color}", pods)
         return LiveState(
-            running=seen.running(colors, pods),
+            running=seen.running(colors, pods, self.settings.autoscaled),
             shares=seen.shares(colors, self.traffic.pointed(service), split, ready),
             address=self.environment.url,
             write=max([self.fence.newest(), *(color.write for color in colors)]),

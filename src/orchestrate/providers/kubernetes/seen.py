@@ -22,12 +22,16 @@ from orchestrate.providers.kubernetes.objects import (
 from orchestrate.providers.kubernetes.traffic import Pointed, Split
 
 
-def running(colors: Sequence[Color], pods: Iterable[Json]) -> tuple[RunningRevision, ...]:
-    """Revisions that are asked for, or have a Pod left. During a roll one colour has two."""
-    wanted: dict[str, tuple[Ref, int]] = {}
+def running(
+    colors: Sequence[Color], pods: Iterable[Json], autoscaled: bool
+) -> tuple[RunningRevision, ...]:
+    """Revisions that are asked for, or have a Pod left. During a roll one colour has two.
+    `autoscaled` says that an autoscaler will count them, before it has."""
+    wanted: dict[str, tuple[Ref, int, bool]] = {}
     for color in colors:
         if color.asked > 0:
-            wanted[color.revision.key] = (color.revision, color.wanted)
+            counted = autoscaled or color.autoscaled
+            wanted[color.revision.key] = (color.revision, color.wanted, counted)
     of: dict[str, list[Json]] = {key: [] for key in wanted}
     for pod in pods:
         of.setdefault(label(pod, "revision"), []).append(pod)
@@ -35,8 +39,8 @@ def running(colors: Sequence[Color], pods: Iterable[Json]) -> tuple[RunningRevis
     for key, mine in of.items():
         if not key:
             continue
-        ref, count = wanted[key] if key in wanted else (ref_of(mine[0]), 0)
-        found.append(RunningRevision(ref, count, _replicas(mine)))
+        ref, count, counted = wanted.get(key) or (ref_of(mine[0]), 0, False)
+        found.append(RunningRevision(ref, count, _replicas(mine), counted))
     return tuple(sorted(found, key=lambda each: each.revision.key))
 
 

@@ -1,5 +1,8 @@
 """Runs one command and leaves nothing behind: `python -I -S contained.py PROGRAM ARGUMENT...`.
 
+With `--grace=SECONDS` before the program its group is told to end, and has that long, when this
+process is; not when the process that started it dies.
+
 Of the standard library alone. Whatever the command starts, in sessions of its own too, becomes a
 child of this process when its parent ends, and is killed when the command has ended, when this
 process is told to end, and when the process that started it dies. Exits as the command did, with
@@ -24,6 +27,10 @@ class _Told(BaseException):
 
 
 def main(command: list[str]) -> int:
+    grace_s = 0.0
+    if command[0].startswith("--grace="):
+        grace_s = float(command[0].partition("=")[2])
+        command = command[1:]
     parent = os.getppid()
     signal.signal(signal.SIGTERM, _end)
     control = ctypes.CDLL(None, use_errno=True).prctl
@@ -32,11 +39,14 @@ def main(command: list[str]) -> int:
     if os.getppid() != parent:
         return 128 + signal.SIGTERM  # it died before that was in force
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    process = None
     try:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
         code = process.wait()
     except _Told:
         code = -signal.SIGTERM
+        if process is not None and grace_s and os.getppid() == parent:
+            _ask_to_end(process, grace_s)
     except OSError as problem:
         print(f"{command[0]}: {problem.strerror}", file=sys.stderr)
         return 127
@@ -48,6 +58,15 @@ def main(command: list[str]) -> int:
 
 def _end(number: int, frame: FrameType | None) -> None:
     raise _Told
+
+
+def _ask_to_end(process: "subprocess.Popen[bytes]", grace_s: float) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(grace_s)
+    except (ProcessLookupError, subprocess.TimeoutExpired):
+        return  # what is left is killed
 
 
 def _kill_all() -> None:

@@ -1,0 +1,69 @@
+"""A workflow that began before the order of its steps was changed goes on by the order it had."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrate.engine.durable import Durable, Stopping
+from orchestrate.store.database import Store
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    found.migrate()
+    yield found
+    found.close()
+
+
+class Worker:
+    """One life of a worker, with the code as it is, or as it was before the change."""
+
+    def __init__(self, store: Store, changed: bool) -> None:
+        self.durable = Durable(store, "slot")
+        self.changed = changed
+        self.took: list[str] = []
+        self.passed = threading.Event()
+        self.durable.launch(self._carry_out)
+
+    def _carry_out(self, seq: int, undo_only: bool) -> str:
+        self._step("begin")
+        if self.changed and self.durable.patched("look twice"):
+            self._step("look twice")
+        self._step("end")
+        self.passed.set()
+        if not self.changed:
+            raise Stopping  # the process ends here
+        return "done"
+
+    def _step(self, name: str) -> None:
+        def act() -> str:
+            self.took.append(name)
+            return name
+
+        self.durable.step(name, act)
+
+
+def test_what_began_before_takes_the_steps_it_took_and_what_begins_now_the_new_ones(
+    store: Store,
+) -> None:
+    before = Worker(store, changed=False)
+    before.durable.start("d1", 1)
+    assert before.passed.wait(20)
+    before.durable.close()
+    now = Worker(store, changed=True)
+    now.durable.start("d2", 2)
+    eventually(lambda: all(_ended(now.durable, name) for name in ("d1", "d2")))
+    now.durable.close()
+    assert before.took == ["begin", "end"]
+    assert now.took == ["begin", "look twice", "end"], "d1 took no step again, and no new one"
+
+
+def _ended(durable: Durable, name: str) -> bool:
+    state = durable.state(name)
+    return state is not None and state.status == "SUCCESS"

@@ -1,0 +1,195 @@
+"""Whose turn it is, and that one's trouble is nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from orchestrate.core.deployment import Phase
+from orchestrate.core.errors import ArtifactMissing, NoDataError, OrchestrateError, TemporaryError
+from orchestrate.core.protocols import Capabilities, LiveState
+from orchestrate.engine import asking
+from orchestrate.engine.guarding import Guard
+from orchestrate.engine.queueing import Queue
+from orchestrate.engine.secrets import EnvironmentSecrets
+from orchestrate.engine.site import Place, Site
+from orchestrate.store import deployments, environments
+from orchestrate.store.database import Store
+from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
+from tests.support.pretended import Pretended
+from tests.support.records import deploy, environment
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass
+class Turns:
+    """A queue over a store, whose deployments are taken as a test says."""
+
+    place: Place
+    answers: dict[int, list[bool | Exception]] = field(default_factory=dict)
+    """What comes of taking a deployment; nothing said means that it begins."""
+    begun: list[int] = field(default_factory=list)
+    tried: list[int] = field(default_factory=list)
+    clock: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.queue = Queue(self.place, lambda seq: None, self.take, lambda: self.clock)
+
+    def ask(self, name: str, version: str = "1.0.0") -> int:
+        with self.place.store.session() as session:
+            row = environments.put(session, environment(name))
+            return deploy(session, row.id or 0, version, taken=False)
+
+    def take(self, place: Place, seq: int) -> bool:
+        self.tried.append(seq)
+        answers = self.answers.get(seq)
+        answer = answers.pop(0) if answers else True
+        if isinstance(answer, Exception):
+            raise answer
+        if answer:
+            with place.store.session() as session:
+                deployments.take(session, deployments.get(session, seq))
+        return answer
+
+    def look(self, begin: Callable[[int], None] | None = None) -> list[int]:
+        """One look; which deployments it tried."""
+        self.tried.clear()
+        self.queue.begin_due(begin or self.begun.append)
+        return list(self.tried)
+
+    def row(self, seq: int) -> DeploymentRow:
+        with self.place.store.session() as session:
+            return deployments.get(session, seq)
+
+    def spoil(self, name: str) -> None:
+        """Have an environment's settings that nobody can read."""
+        with self.place.store.session() as session:
+            session.execute(
+                text("UPDATE environments SET config = '[]' WHERE name = :n"), {"n": name}
+            )
+
+
+@pytest.fixture
+def turns(tmp_path: Path) -> Iterator[Turns]:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    store.migrate()
+    yield Turns(Place(tmp_path, store))
+    store.close()
+
+
+@pytest.mark.parametrize("error", [TemporaryError("away"), NoDataError("no list of migrations")])
+def test_one_that_cannot_be_planned_now_keeps_its_turn(
+    turns: Turns, error: OrchestrateError
+) -> None:
+    first, second = turns.ask("staging"), turns.ask("staging", "2.0.0")
+    turns.answers[first] = [error, error]
+    assert turns.look() == [first]
+    assert turns.look() == [], "not at once again, and nobody passes it"
+    turns.clock += 11
+    assert turns.look() == [first]
+    turns.clock += 11
+    turns.look()
+    assert turns.begun == [first]
+    assert turns.row(second).phase == "pending"
+    with turns.place.store.session() as session:
+        said = [e.text for e in deployments.events(session, first) if e.state == "waiting"]
+    assert len([each for each in said if error.message in each]) == 1, "said once"
+
+
+def test_it_comes_again_when_the_platform_says(turns: Turns) -> None:
+    first = turns.ask("staging")
+    turns.answers[first] = [TemporaryError("busy", retry_after_s=60)]
+    turns.look()
+    turns.clock += 59
+    assert turns.look() == []
+    turns.clock += 2
+    assert turns.look() == [first]
+
+
+def test_one_that_cannot_be_carried_out_any_more_ends(turns: Turns) -> None:
+    first, second = turns.ask("staging"), turns.ask("staging", "2.0.0")
+    turns.answers[first] = [ArtifactMissing("1.0.0 is gone")]
+    turns.look()
+    assert (turns.row(first).phase, turns.row(first).result) == ("failed", "artifact_missing")
+    turns.look()
+    assert turns.begun == [second]
+
+
+def test_one_that_cannot_begin_keeps_no_other_from_it(turns: Turns) -> None:
+    first, second = turns.ask("staging"), turns.ask("production")
+
+    def begin(seq: int) -> None:
+        if seq == first:
+            raise RuntimeError("its workflow cannot be started")
+        turns.begun.append(seq)
+
+    turns.look(begin)
+    assert turns.begun == [second]
+
+
+def test_one_of_a_spoiled_environment_ends_and_keeps_nobody(turns: Turns) -> None:
+    first, second = turns.ask("staging"), turns.ask("production")
+    turns.spoil("staging")
+    turns.answers[first] = [ArtifactMissing("1.0.0 is gone")]
+    turns.look()
+    assert turns.row(first).phase == "failed", "that nobody can be told of it does not matter"
+    assert turns.begun == [second]
+
+
+def test_a_deployment_of_a_spoiled_environment_can_end(turns: Turns) -> None:
+    seq = turns.ask("staging")
+    turns.spoil("staging")
+    with turns.place.store.session() as session:
+        row = deployments.get(session, seq)
+        deployments.set_phase(session, row, Phase.VALIDATING)
+        deployments.set_phase(session, row, Phase.FAILED)
+    assert turns.row(seq).finished_at is not None
+
+
+def test_nothing_is_retired_while_a_deployment_runs(turns: Turns) -> None:
+    seq = turns.ask("staging")
+    turns.look()
+    with turns.place.store.session() as session:
+        row = environments.get(session, turns.row(seq).environment_id)
+        row.kept_until = now() - timedelta(minutes=1)
+        session.add(row)
+        place, kept_until = row.id or 0, row.kept_until
+    turns.spoil("staging")
+    assert asking.retire(turns.place, place) is None, "nobody is asked what runs"
+    with turns.place.store.session() as session:
+        assert environments.get(session, place).kept_until == kept_until
+
+
+def test_a_release_is_watched_no_more_often_than_its_platform_likes(turns: Turns) -> None:
+    seq = turns.ask("staging")
+    turns.look()
+    with turns.place.store.session() as session:
+        done = deployments.get(session, seq)
+        row = environments.get(session, done.environment_id)
+        row.kept_until, row.live_deployment = now() + timedelta(hours=1), seq
+        row.live_revision_id = done.to_revision_id
+        session.add(row)
+    asked: list[float] = []
+
+    class Slow(Pretended):
+        capabilities = Capabilities(strategies=frozenset(), counts_requests=True, ask_every_s=30)
+
+        def observe(self) -> LiveState:
+            asked.append(turns.clock)
+            return super().observe()
+
+    def site(found: EnvironmentRow, place: Place) -> Site:
+        known = environments.as_environment(found)
+        return Site(found.id or 0, known, Slow(), EnvironmentSecrets(known, place.store))
+
+    guard = Guard(turns.place, site, lambda: turns.clock)
+    for _ in range(61):
+        assert guard.watch(row) is None
+        turns.clock += 1
+    assert asked == [0, 30, 60]
