@@ -137,6 +137,41 @@ def test_a_command_does_not_outlive_the_one_who_wanted_it(tmp_path: Path) -> Non
     eventually(lambda: not alive(pid))
 
 
+def test_a_command_ends_with_whoever_contains_it(tmp_path: Path) -> None:
+    inner = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(999)"
+    command = [sys.executable, "-I", "-S", contained.__file__, PYTHON, "-I", "-c", inner]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    pid = int(eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+    process.kill()
+    process.wait(10)
+    eventually(lambda: not alive(pid))
+
+
+def test_a_command_whose_time_is_over_ends_at_once_when_nobody_waits_any_more(
+    tmp_path: Path,
+) -> None:
+    inner = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: open('told', 'w'))\n"
+        "open('pid', 'w').write(str(os.getpid()))\n"
+        "while True: time.sleep(9)"
+    )
+    code = (
+        "import os, subprocess, sys, time\n"
+        f"its = subprocess.Popen([sys.executable, '-I', '-S', {contained.__file__!r},"
+        " '--grace=999', sys.executable, '-I', '-c', sys.argv[1]])\n"
+        "while not os.path.exists('pid') or not open('pid').read(): time.sleep(0.01)\n"
+        "its.terminate(); time.sleep(999)"
+    )
+    process = subprocess.Popen([PYTHON, "-I", "-c", code, inner], cwd=tmp_path)
+    eventually((tmp_path / "told").exists)
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid), "it has its grace"
+    process.kill()
+    process.wait(10)
+    eventually(lambda: not alive(pid))
+
+
 def test_a_program_that_is_not_there_is_said(tmp_path: Path) -> None:
     ran = run([str(tmp_path / "no")], str(tmp_path), environment(str(tmp_path), {}), 60)
     assert ran.code == 127 and b"No such file" in ran.errors

@@ -41,12 +41,18 @@ def main(command: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     process = None
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            # Should this process be killed itself, there is nobody to kill what it runs.
+            preexec_fn=lambda: control(_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0),
+        )
         code = process.wait()
     except _Told:
         code = -signal.SIGTERM
         if process is not None and grace_s and os.getppid() == parent:
-            _ask_to_end(process, grace_s)
+            _ask_to_end(process, grace_s, parent)
     except OSError as problem:
         print(f"{command[0]}: {problem.strerror}", file=sys.stderr)
         return 127
@@ -60,13 +66,16 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise _Told
 
 
-def _ask_to_end(process: "subprocess.Popen[bytes]", grace_s: float) -> None:
+def _ask_to_end(process: "subprocess.Popen[bytes]", grace_s: float, parent: int) -> None:
+    """Until it has ended, its time is over, or nobody is there any more who gave it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(grace_s)
-    except (ProcessLookupError, subprocess.TimeoutExpired):
-        return  # what is left is killed
+    except ProcessLookupError:
+        return
+    until = time.monotonic() + grace_s
+    while process.poll() is None and time.monotonic() < until and os.getppid() == parent:
+        time.sleep(0.005)
 
 
 def _kill_all() -> None:
