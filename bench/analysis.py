@@ -18,7 +18,8 @@ from harness import last_line, show
 
 from orchestrate.core.analysis.counts import Stratum
 from orchestrate.core.analysis.readings import Design
-from tests.support.traffic import Scene, Tally, middle, never_promoted, tally
+from orchestrate.core.environment import AnalysePolicy
+from tests.support.traffic import Scene, Tally, judged, middle, never_promoted, tally
 
 HOURS = 400
 ALPHA = 0.05
@@ -68,6 +69,23 @@ PROMOTED = {
     "2 times, bursts of 0.02": SLOW_DRIFT.but(new_rate=0.02, together=0.02),
     "2 times, bursts of 0.05": SLOW_DRIFT.but(new_rate=0.02, together=0.05),
 }
+WHOLE = AnalysePolicy(window_s=3600.0 * 2, bucket_s=60.0, alpha=ALPHA)
+"""All tests and the limit of 5 % together; a window without end, so that nothing is promoted."""
+HALF = SAME.but(new=300.0, old=300.0)
+NEAR = {
+    "4 % errors, correlation 0.05": HALF.but(new_rate=0.04, old_rate=0.04, together=0.05),
+    "4.5 % errors, correlation 0.02": HALF.but(new_rate=0.045, old_rate=0.045, together=0.02),
+    "5 % errors, one by one": HALF.but(new_rate=0.05, old_rate=0.05),
+    "5 % errors, correlation 0.05": HALF.but(new_rate=0.05, old_rate=0.05, together=0.05),
+    "5 %, 0.05, weights 5, 25, 50 %": SAME.but(
+        new_rate=0.05, old_rate=0.05, together=0.05, weights=(0.05, 0.25, 0.5)
+    ),
+}
+OVER = {
+    "10 % errors, one by one": HALF.but(new_rate=0.1, old_rate=0.01),
+    "10 % errors, correlation 0.02": HALF.but(new_rate=0.1, old_rate=0.01, together=0.02),
+    "20 % errors, correlation 0.05": HALF.but(new_rate=0.2, old_rate=0.01, together=0.05),
+}
 Rule = Callable[[Sequence[Stratum]], bool]
 
 
@@ -89,7 +107,16 @@ def main() -> None:
         [[name, *_ended(found)] for name, found in promoted.items()],
         ["share", "promoted", "median minute", "refused", "no verdict"],
     )
+    few = max(hours // 4, 20)
+    near = {name: judged(scene, WHOLE, few) for name, scene in NEAR.items()}
+    over = {name: judged(scene, WHOLE, few) for name, scene in OVER.items()}
+    show(
+        f"the whole verdict near the limit of 5 %, half of the requests to each, {few} hours",
+        [[name, _said(found)] for name, found in {**near, **over}.items()],
+        ["share aborted @ median minute", "ours"],
+    )
     worst = max(found.aborts for found in alarms.values())
+    worst_near = max(found.aborts for found in near.values())
     plain, bursts = seen[PLAIN], seen[BURSTS]
     last_line(
         "analysis",
@@ -100,9 +127,18 @@ def main() -> None:
         power_3x_bursts_median_min=f"{bursts.median:.0f}",
         power_3x_bursts=f"{bursts.aborts:.3f}",
         power_3x_bursts_of_all_median_min=f"{bursts.median_of_all:.0f}",
-        false_abort_allowed=f"{ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours):.4f}",
+        false_abort_allowed=f"{_allowed(hours):.4f}",
+        false_abort_near_limit=f"{worst_near:.4f}",
+        false_abort_near_limit_allowed=f"{_allowed(few):.4f}",
         hours=hours,
     )
+    if worst > _allowed(hours) or worst_near > _allowed(few):
+        sys.exit("too many good releases were refused")
+
+
+def _allowed(hours: int) -> float:
+    """Alpha and three standard errors."""
+    return ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours)
 
 
 def _said(found: Tally) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from pydantic import JsonValue
@@ -20,13 +21,16 @@ from orchestrate.core.verification import (
 )
 from orchestrate.engine.checks import endpoints, logs, restarts, smoke, traffic, version
 from orchestrate.engine.checks.after import AFTER, After, ask
-from orchestrate.engine.checks.observed import Found, Observed, passed
+from orchestrate.engine.checks.observed import Found, Logged, Observed, passed
 from tests.engine.observing import NEW, NOT_YET, door, observed, platform, result
 from tests.support.door import Door
 from tests.support.pretended import Pretended
 from tests.support.records import revision
 
 __all__ = ["door", "platform"]
+
+NOTHING = Logged(0, {})
+"""What a revision without a single line of log was recorded with."""
 
 
 class TestVersion:
@@ -280,14 +284,16 @@ class TestRequests:
 
 
 class TestLogs:
-    def run(self, new: list[str], old: list[str], **rules: object) -> Found:
+    def run(
+        self, new: list[str], old: list[str], beginning: Logged | None = NOTHING, **rules: object
+    ) -> Found:
         class Logging(Pretended):
             def logs(self, revision: Ref, tail: int, grep: str | None = None):  # type: ignore[no-untyped-def]
                 self.lines = tuple(new if revision == NEW else old)
                 return super().logs(revision, tail, grep)
 
         verify = Verification(logs=LogRules.model_validate(rules))
-        return logs.check(observed(Logging(), verify), {})
+        return logs.check(replace(observed(Logging(), verify), beginning=beginning), {})
 
     def test_a_new_kind_of_error_fails(self) -> None:
         new = [f"ERROR cart {n} of 'lee' is gone" for n in range(5)] + ["served"] * 50
@@ -298,6 +304,28 @@ class TestLogs:
     def test_what_the_old_one_logs_as_often_does_not(self) -> None:
         lines = ["error: no route to host 10.0.0.7"] * 20 + ["served"] * 80
         assert result(self.run(lines, lines))[0] == "pass"
+
+    def test_what_the_old_one_logged_at_its_own_start_does_not(self) -> None:
+        start = ["error: cannot reach cache 10.0.0.7"] * 3
+        new, old = start + ["served"] * 250, ["served"] * 500
+        assert result(self.run(new, old))[0] == "fail"
+        known = Logged(253, {"error: cannot reach cache #.#.#.#": 3})
+        assert result(self.run(new, old, known))[0] == "pass"
+
+    def test_what_stands_at_the_start_alone_is_not_compared_with_what_nobody_recorded(self) -> None:
+        start = ["error: cannot reach cache 10.0.0.7"] * 3
+        assert result(self.run(start + ["served"] * 250, ["served"] * 500, None))[0] == "pass"
+        cut = Logged(500, {}, whole=False)
+        assert result(self.run(start + ["served"] * 250, ["served"] * 500, cut))[0] == "pass"
+        late = ["served"] * 250 + start
+        assert result(self.run(late, ["served"] * 500, None))[0] == "fail"
+
+    def test_a_log_that_went_with_the_old_one_is_no_log_without_errors(self) -> None:
+        new = ["error: no route to host"] * 5
+        found = self.run(new, [], None)
+        assert result(found)[0] == "skipped"
+        assert "nothing of the old one's log is left" in result(found)[1]
+        assert result(self.run(new, [], NOTHING))[0] == "fail"
 
     def test_far_more_of_the_same_kind_does(self) -> None:
         new = ["error: timed out after 30 ms"] * 60 + ["served"] * 40

@@ -7,8 +7,11 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from orchestrate.core.analysis.collect import Evidence, next_step
 from orchestrate.core.analysis.counts import Counts, Stratum
 from orchestrate.core.analysis.readings import Design, Reading, readings
+from orchestrate.core.analysis.verdict import judge
+from orchestrate.core.environment import AnalysePolicy
 
 MINUTES = 60
 
@@ -105,6 +108,51 @@ def tally(scene: Scene, design: Design, hours: int, every: int = 1, seed: int = 
                 proven.append(reading.buckets)
                 break
     return Tally(hours, tuple(aborted), tuple(proven))
+
+
+def judged(scene: Scene, policy: AnalysePolicy, hours: int, seed: int = 0) -> Tally:
+    """The same through the whole verdict, the limit among it, at each weight of the scene."""
+    aborted: list[int] = []
+    proven: list[int] = []
+    for number in range(hours):
+        ended = _verdict(list(scene.hour(seed + number)), scene, policy)
+        if ended is not None:
+            (aborted if ended[0] == "abort" else proven).append(ended[1])
+    return Tally(hours, tuple(aborted), tuple(proven))
+
+
+def _verdict(
+    hour: Sequence[Stratum], scene: Scene, policy: AnalysePolicy
+) -> tuple[str, int] | None:
+    """The first verdict that is not to hold, and its minute."""
+    weights = scene.weights or (scene.new / (scene.new + scene.old),)
+    begins = [-(-scene.minutes * n // len(weights)) for n in range(len(weights))]
+    evidence = Evidence()
+    for minute, stratum in enumerate(hour):
+        if minute in begins[1:]:
+            evidence = next_step(evidence)
+        evidence = _with(evidence, stratum)
+        percent = round(100 * weights[minute * len(weights) // scene.minutes])
+        found = judge(evidence, policy, evidence.watched_s, percent=percent)
+        if found.outcome != "hold":
+            return found.outcome, minute + 1
+    return None
+
+
+def _with(evidence: Evidence, stratum: Stratum) -> Evidence:
+    """With a bucket of a minute more."""
+    new, a, b = (
+        (each.total, each.failed, 0) for each in (stratum.new, stratum.old_a, stratum.old_b)
+    )
+    old = (a[0] + b[0], a[1] + b[1], 0)
+    return evidence.model_copy(
+        update={
+            "buckets": (*evidence.buckets, (*new, *a, *b)),
+            "watched_s": evidence.watched_s + 60.0,
+            "new": tuple(x + y for x, y in zip(evidence.new, new, strict=True)),
+            "old": tuple(x + y for x, y in zip(evidence.old, old, strict=True)),
+        }
+    )
 
 
 def is_proven(reading: Reading) -> bool:

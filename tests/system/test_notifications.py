@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.support import cli
+from tests.support.api import Problem
+from tests.support.calendars import windows
 from tests.support.real import need_program
 from tests.support.service import Site, World
 from tests.support.service import world as a_world
@@ -38,11 +40,13 @@ def run(world: World, *arguments: str) -> cli.Result:
     return cli.run(*arguments, env={"ORCHESTRATE_HOME": str(world.home)})
 
 
-def told(world: World, sink: Hook, name: str) -> Site:
-    """An environment whose every event is told to the sink."""
-    everything = ["started", "succeeded", "failed", "rolled_back", "rollback_failed"]
+EVERYTHING = ("started", "succeeded", "failed", "rolled_back", "rollback_failed")
+
+
+def told(world: World, sink: Hook, name: str, events: Sequence[str] = EVERYTHING) -> Site:
+    """An environment whose events are told to the sink."""
     webhook = {"kind": "webhook", "url": sink.url}
-    notifications = [{"name": "team", "events": everything, "sink": webhook}]
+    notifications = [{"name": "team", "events": list(events), "sink": webhook}]
     return world.small(name, strategy={"type": "blue-green"}, notifications=notifications)
 
 
@@ -61,6 +65,24 @@ def test_a_release_that_fails_is_told_with_its_reason(world: World, sink: Hook) 
     last = sink.got[-1].body
     assert last["serving"] == "1.0.0"
     assert "did not become healthy" in last["problem"]
+
+
+def test_who_wants_to_know_hears_of_what_a_freeze_kept_out_once(world: World, sink: Hook) -> None:
+    site = told(world, sink, "icy", events=["frozen"])
+    site.live("1.0.0")
+    site.change(calendar=windows(open_now=False))
+    for _ in range(3):
+        with pytest.raises(Problem) as stopped:
+            site.begin("1.1.0")
+        assert stopped.value.code == "window_closed"
+    with pytest.raises(Problem):
+        site.begin("1.2.0")
+    bodies = [each.body for each in sink.wait(2)]
+    assert [(b["event"], b["to_version"], b["phase"]) for b in bodies] == [
+        ("frozen", "1.1.0", "refused"),
+        ("frozen", "1.2.0", "refused"),
+    ]
+    assert 'freeze "now" until' in str(bodies[0]["problem"])
 
 
 def test_a_rollback_by_hand_is_told(world: World, sink: Hook) -> None:

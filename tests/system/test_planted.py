@@ -22,6 +22,7 @@ from tests.support.api import Problem
 from tests.support.planted import APP, COUNT, Looker, backed_up, planted
 from tests.support.real import need_program
 from tests.support.service import World, world
+from tests.support.sinks import Hook, hook
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
@@ -44,6 +45,8 @@ class Stage:
     world: World
     values: list[str]
     looker: Looker
+    sink: Hook
+    """Who is told of everything."""
     out: list[tuple[str, bytes]] = field(default_factory=list)
     ran: set[tuple[str, ...]] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
@@ -74,7 +77,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     need_program("traefik", 'pip install "orchestrate-mcp[edge]"')
-    with world() as found:
+    with hook() as sink, world(ORCHESTRATE_ALLOW_OUTBOUND=f"127.0.0.1:{sink.port}") as found:
         for version, failing in (
             ("1.0.0", False),
             ("1.1.0", False),
@@ -83,13 +86,24 @@ def stage() -> Iterator[Stage]:
         ):
             found.release(version, APP, failing=failing)
         values = planted(seed=5)
-        yield Stage(found, values, Looker(values))
+        yield Stage(found, values, Looker(values), sink)
 
 
 def plant(stage: Stage) -> None:
     """20 values in staging, a second version of ten of them, and ten more imported by REST."""
     config = {"command": ["{python}", "-I", "-S", "app.py"], "grace": "1s"}
-    site = stage.world.small("staging", strategy={"type": "recreate"}, health=GATE, config=config)
+    telling = {
+        "name": "team",
+        "events": ["started", "succeeded", "failed", "rolled_back", "rollback_failed"],
+        "sink": {"kind": "webhook", "url": stage.sink.url},
+    }
+    site = stage.world.small(
+        "staging",
+        strategy={"type": "recreate"},
+        health=GATE,
+        config=config,
+        notifications=[telling],
+    )
     names = [f"PLANTED_{n}" for n in range(20)]
     for name, value in zip(names, stage.values[:20], strict=True):
         done = stage.run("secrets", "set", name, "--env", "staging", given=value)
@@ -110,6 +124,7 @@ def test_no_planted_value_comes_out_anywhere(stage: Stage, tmp_path: Path) -> No
     ask_the_routes(stage)
     asyncio.run(ask_as_an_agent(stage))
     break_it(stage)
+    stage.out += [("notification", each.raw) for each in stage.sink.wait(5)]
     assert {c.path for c in COMMANDS} == stage.ran | set(NOT_RUN)
     assert {tool.name for tool in TOOLS} == stage.asked | UNASKED
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support.api import Json, Problem
+from tests.support.calendars import windows
 from tests.support.cli import run as cli
 from tests.support.local import APP
 from tests.support.service import Site, World
@@ -49,14 +49,6 @@ def validated(site: Site, version: str) -> dict[str, Json]:
     listed = found["checks"]
     assert isinstance(listed, list)
     return {str(each["name"]): each for each in listed if isinstance(each, dict)}
-
-
-def windows(*, open_now: bool) -> dict[str, object]:
-    """A calendar that is open, or closed, for a day around now."""
-    now = datetime.now(UTC).replace(tzinfo=None, second=0, microsecond=0)
-    around = {"start": (now - timedelta(days=1)).isoformat(), "zone": "UTC",
-              "end": (now + timedelta(days=1)).isoformat(), "name": "now"}  # fmt: skip
-    return {"openings": [around]} if open_now else {"freezes": [around]}
 
 
 def test_tests_run_once_and_their_evidence_stands_with_the_deployment(

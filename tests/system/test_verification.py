@@ -139,6 +139,27 @@ def test_errors_that_only_the_new_one_logs_roll_back(world: World) -> None:
     assert site.deploy("1.2.0").phase == "succeeded"
 
 
+def test_errors_that_each_version_logs_at_its_start_are_nobody_s_fault(world: World) -> None:
+    for version, served in (("2.0.0", 400), ("2.1.0", 40), ("2.2.0", 400), ("2.3.0", 40)):
+        world.release(version, starts_badly(served))
+    site = world.small("starting", strategy=AT_ONCE)
+    site.live("2.0.0")
+    # Of 2.0.0 nobody recorded how it began, and its newest lines do not say.
+    site.change(verify={"logs": {"lines": 100}})
+    for version in ("2.1.0", "2.2.0", "2.3.0"):
+        done = site.deploy(version)
+        assert done.phase == "succeeded", done
+    assert site.serves() == "2.3.0"
+
+
+def starts_badly(served: int) -> str:
+    """The application with three errors at its start and so many lines after them."""
+    lines = f'["ERROR cannot reach cache"] * 3, *["served"] * {served}'
+    return APP.replace(
+        'print("serving {version}", flush=True)', f'print(*{lines}, sep="\\n", flush=True)'
+    )
+
+
 @pytest.mark.trap(45)
 def test_too_few_requests_hold_it_until_somebody_promotes(world: World) -> None:
     verify = {"requests": {"window_s": 0.5, "min_requests": 50}}

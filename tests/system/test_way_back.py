@@ -88,8 +88,23 @@ def test_a_rollback_never_waits_behind_a_deployment(world: World) -> None:
     with pytest.raises(Problem) as refused:
         site.api.rollback(site.name)
     assert refused.value.code == "environment_busy"
+    assert "cancelling it puts 1.1.0 back" in refused.value.why
+    assert refused.value.fix == [f"orchestrate deploy cancel {running.id}"]
     promote(site, running.id)
     assert site.serves() == "2.0.0"
+
+
+def test_the_first_release_under_way_is_taken_back_by_cancelling_it(world: World) -> None:
+    site = world.small("second", strategy=HELD)
+    site.live("1.0.0")
+    running = site.begin("1.1.0")
+    with pytest.raises(Problem) as refused:
+        site.api.rollback(site.name)
+    assert refused.value.code == "environment_busy"
+    assert refused.value.fix == [f"orchestrate deploy cancel {running.id}"]
+    site.api.control(running.id, "cancel")
+    assert site.api.wait(running.id).phase == "rolled_back"
+    assert site.serves() == "1.0.0"
 
 
 def promoted(site: Site, version: str) -> None:

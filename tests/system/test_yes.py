@@ -80,6 +80,19 @@ def test_the_same_key_is_the_same_deployment_whatever_came_between(world: World)
     assert site.serves() == "1.1.0"
 
 
+@pytest.mark.trap(59)
+def test_a_key_of_another_request_is_refused(world: World) -> None:
+    site = world.small("keyed-twice", strategy=AT_ONCE)
+    first = site.api.start(str(site.api.plan(site.name, "1.0.0")["digest"]), idempotency_key="k1")
+    site.api.wait(first.id)
+    other = str(site.api.plan(site.name, "1.1.0")["digest"])
+    with pytest.raises(Problem) as caught:
+        site.api.start(other, idempotency_key="k1")
+    assert (caught.value.status, caught.value.code) == (409, "idempotency_key_used")
+    assert first.id in str(caught.value)
+    assert site.serves() == "1.0.0"
+
+
 def refused(site: Site, act: object) -> None:
     assert callable(act)
     with pytest.raises(Problem) as problem:

@@ -13,6 +13,8 @@ from orchestrate.core import words
 from orchestrate.core.model import Model
 from orchestrate.core.untrusted import clean
 
+NOT_BEGUN = "refused"
+"""The phase, in a message, of what was refused before it became a deployment."""
 LONGEST_REASON = 500
 """Characters of somebody's reason that are passed on."""
 
@@ -172,7 +174,7 @@ def _sentence(facts: Facts) -> str:
         return "is a trial of this notification: nothing was deployed"
     if facts.event is Happening.FROZEN:
         moved = words.change(facts.from_version, facts.to_version)
-        kept = "kept out" if facts.phase == "failed" else "held"
+        kept = "held" if facts.phase not in ("failed", NOT_BEGUN) else "kept out"
         return f"is {kept} by a closed window: {moved}"
     return words.deployment_summary(
         kind=facts.kind,
@@ -187,6 +189,8 @@ def _sentence(facts: Facts) -> str:
 
 def _next(facts: Facts) -> str:
     match facts.event:
+        case Happening.FROZEN if facts.phase == NOT_BEGUN:
+            return f"orchestrate deploy validate --env {facts.app}/{facts.environment}"
         case Happening.WAITING:
             return "orchestrate approvals list"
         case Happening.ROLLBACK_FAILED:

@@ -10,12 +10,15 @@ from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.errors import (
     Cancelled,
     EnvironmentBusy,
+    KeyUsedOtherwise,
     MigrationFailed,
     NothingToDo,
     PlanChanged,
     UnknownEnvironment,
+    WindowClosed,
 )
 from orchestrate.core.migrations import stays
+from orchestrate.core.notification import NOT_BEGUN, Facts, Happening
 from orchestrate.core.plan import Plan, retire_plan, step_keys
 from orchestrate.engine import journal
 from orchestrate.engine.approving import is_way_back, needed, withdraw
@@ -25,7 +28,7 @@ from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.migrating import outstanding
 from orchestrate.engine.planning import Draft, redraft
 from orchestrate.engine.site import Place, secrets_of, site_of
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import deployments, environments, outbox, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
 
@@ -66,6 +69,15 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     Raises NothingToDo, RateLimited, WindowClosed, VerdictOutOfReach, and
     EnvironmentBusy unless it may wait.
     """
+    try:
+        return _take(store, draft, request)
+    except WindowClosed as closed:
+        with store.session() as session:
+            outbox.tell_kept_out(session, draft.site.id, _kept_out(draft, request, closed))
+        raise
+
+
+def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     _refuse_empty(draft)
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
     waits = may_wait and draft.plan.kind is Kind.DEPLOY
@@ -83,6 +95,30 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
             refuse_in_vain(session, draft)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
+
+
+def _kept_out(draft: Draft, request: Request, closed: WindowClosed) -> Facts:
+    """What people are told of a deployment that a closed window did not let begin."""
+    environment = draft.site.environment
+    return Facts(
+        event=Happening.FROZEN,
+        app=environment.app,
+        environment=environment.name,
+        environment_type=environment.type.value,
+        deployment=f"plan {short(draft.plan.digest)}",
+        kind=draft.plan.kind.value,
+        phase=NOT_BEGUN,
+        from_version=draft.live.version if draft.live else None,
+        to_version=draft.target.version,
+        serving=draft.live.version if draft.live else None,
+        result=closed.code,
+        problem=next(iter(closed.why), closed.message),
+        plan_digest=draft.plan.digest,
+        actor=request.actor,
+        on_behalf_of=request.on_behalf_of,
+        untrusted_reason=request.reason,
+        at=now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
 
 
 def take_waiting(place: Place, seq: int) -> bool:
@@ -266,8 +302,29 @@ def _same_key(session: Session, draft: Draft, request: Request) -> int | None:
     """The deployment that this key has led to already."""
     if request.idempotency_key is None:
         return None
-    found = deployments.by_idempotency(session, draft.site.id, request.idempotency_key)
+    target, kind = draft.target.digest, draft.plan.kind
+    found = of_key(session, draft.site.id, request.idempotency_key, target, kind)
     return found.seq if found else None
+
+
+def of_key(
+    session: Session, environment_id: int, key: str, target: str, kind: Kind
+) -> DeploymentRow | None:
+    """The deployment that a key has led to, if it is of the revision with the digest `target`. One
+    that waited was planned anew meanwhile, so it is not the plan that is compared. Raises
+    KeyUsedOtherwise."""
+    found = deployments.by_idempotency(session, environment_id, key)
+    if found is None:
+        return None
+    revision = revisions.get(session, found.to_revision_id)
+    if (revision.digest, found.kind) == (target, kind.value):
+        return found
+    raise KeyUsedOtherwise(
+        f"the idempotency key has begun another deployment already: {describe(session, found)}",
+        why=["a key stands for one request, however often it is repeated"],
+        fix=["use a new key for a new request"],
+        details={"deployment": f"d{found.seq}"},
+    )
 
 
 def _refuse_deleted(environment: EnvironmentRow) -> None:
@@ -306,15 +363,39 @@ def _busy(store: Store, draft: Draft) -> EnvironmentBusy:
         holder = deployments.running(session, draft.site.id)
         said = describe(session, holder) if holder else "a deployment that has just ended"
         waits = holder is not None and holder.phase == Phase.AWAITING_APPROVAL.value
+        back = draft.plan.kind is Kind.ROLLBACK
+        if holder is not None and back and holder.kind == Kind.DEPLOY.value:
+            return under_way(session, draft.row, holder)
     name, version = draft.row.name, draft.target.version
     number = f"d{holder.seq}" if holder else ""
     return EnvironmentBusy(
         f"{name} is taken by {said}",
         why=["one deployment at a time", *([f"{number} waits for an approval"] if waits else [])],
         fix=[
-            f"wait for it: orchestrate deploy --env {name} --version {version} --queue",
+            f"wait for it: orchestrate deploy status {number}"
+            if back
+            else f"wait for it: orchestrate deploy --env {name} --version {version} --queue",
             f"or stop it: orchestrate deploy cancel {number}",
         ],
+        details={"deployment": number},
+    )
+
+
+def under_way(
+    session: Session, environment: EnvironmentRow, holder: DeploymentRow
+) -> EnvironmentBusy:
+    """What is said to whoever wants to roll back while a deployment runs: to stop it is the way
+    back, and the quicker one."""
+    number = f"d{holder.seq}"
+    before = revisions.get(session, holder.from_revision_id) if holder.from_revision_id else None
+    back = f"puts {before.version} back" if before else "takes away what it started"
+    return EnvironmentBusy(
+        f"{environment.name} is taken by {describe(session, holder)}",
+        why=[
+            "it is under way: there is nothing to roll back yet",
+            f"cancelling it {back}",
+        ],
+        fix=[f"orchestrate deploy cancel {number}"],
         details={"deployment": number},
     )
 

@@ -31,7 +31,7 @@ from orchestrate.core.windows import refusal
 from orchestrate.engine import journal
 from orchestrate.engine.answers import object_in
 from orchestrate.engine.approving import Approving
-from orchestrate.engine.checks import GATES, run
+from orchestrate.engine.checks import GATES, logs, run
 from orchestrate.engine.checks.subject import Subject
 from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, paced, watched
@@ -44,7 +44,7 @@ from orchestrate.engine.returning import elsewhere
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, Site, metrics_of, revision_of, secrets_of, site_of
 from orchestrate.engine.validating import keep, subject_of
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import deployments, environments, revisions, verification
 
 log = logging.getLogger(__name__)
 
@@ -238,6 +238,10 @@ class WorldlyHands:
                 raise StepFailed(f"revision {key} is not recorded", why=["the store lost it"])
             return found
 
+        def logged(key: str) -> dict[str, JsonValue] | None:
+            with self._store.session() as session:
+                return verification.newest_of(session, site.id, key, logs.NAME)
+
         host = urlsplit(site.environment.url).netloc if site.environment.url else None
         # What the plan says, and not what the environment says by now.
         asked = step.policy.metrics if isinstance(step, Analyse | Bake) else None
@@ -249,6 +253,7 @@ class WorldlyHands:
             environment=site.environment,
             deadline=order.deadline,
             secrets=secrets_of(site.environment, self._place),
+            logged=logged,
             source=metrics_of(asked, site.environment, self._place),
         )
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 3600.0
 GIVEN_UP_AFTER = timedelta(hours=24)
+TOLD_AGAIN_AFTER = timedelta(hours=1)
 LEASE_S = 120.0
 """Longest that one attempt takes; afterwards whoever took the row is thought to be dead."""
 
@@ -111,6 +112,24 @@ def tell(session: Session, row: DeploymentRow, happening: Happening) -> None:
     facts = _facts(session, environment, row, happening).model_dump(mode="json")
     for each in wanted:
         put(session, row.environment_id, row.seq, each.name, happening, facts)
+
+
+def tell_kept_out(session: Session, environment_id: int, facts: Facts) -> None:
+    """Record that a closed window let a deployment not begin, for whoever wants to know; of one
+    version once an hour, however often it is tried."""
+    environment = as_environment(session.get_one(EnvironmentRow, environment_id))
+    since = now() - TOLD_AGAIN_AFTER
+    statement = select(OutboxRow).where(
+        col(OutboxRow.environment_id) == environment_id,
+        col(OutboxRow.event) == Happening.FROZEN.value,
+        col(OutboxRow.deployment).is_(None),
+        col(OutboxRow.created_at) > since,
+    )
+    told = {(row.name, row.facts.get("to_version")) for row in session.exec(statement)}
+    for each in environment.notifications:
+        if Happening.FROZEN in each.events and (each.name, facts.to_version) not in told:
+            data = facts.model_dump(mode="json")
+            put(session, environment_id, None, each.name, Happening.FROZEN, data)
 
 
 def put(

@@ -9,7 +9,7 @@ from sqlmodel import Field, Session, col, select
 
 from orchestrate.core.deployment import Phase
 from orchestrate.core.migrations import Migration
-from orchestrate.store.tables import Base, DeploymentRow, now
+from orchestrate.store.tables import Base, DeploymentRow, RevisionRow, now
 
 
 class CheckRow(Base, table=True):
@@ -65,6 +65,28 @@ def checks(session: Session, seq: int) -> Sequence[CheckRow]:
     """A deployment's answers, in the order they were given."""
     statement = select(CheckRow).where(col(CheckRow.deployment) == seq)
     return session.exec(statement.order_by(col(CheckRow.position), col(CheckRow.number))).all()
+
+
+def newest_of(
+    session: Session, environment_id: int, revision_key: str, name: str
+) -> dict[str, JsonValue] | None:
+    """The evidence of the check `name` when the revision was last verified, if it ever was."""
+    statement = (
+        select(CheckRow)
+        .join(DeploymentRow, col(CheckRow.deployment) == col(DeploymentRow.seq))
+        .join(RevisionRow, col(DeploymentRow.to_revision_id) == col(RevisionRow.id))
+        .where(
+            col(DeploymentRow.environment_id) == environment_id,
+            col(DeploymentRow.phase) == Phase.SUCCEEDED.value,
+            col(RevisionRow.key) == revision_key,
+            col(CheckRow.name) == name,
+        )
+        .order_by(col(CheckRow.id).desc())
+        .limit(1)
+    )
+    row = session.exec(statement).first()
+    found = row.body.get("evidence") if row is not None else None
+    return found if isinstance(found, dict) else None
 
 
 def record_migration(session: Session, environment_id: int, seq: int, migration: Migration) -> None:

@@ -21,7 +21,7 @@ from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
 from orchestrate.engine import ballast
 from orchestrate.engine.approving import is_way_back, needed
-from orchestrate.engine.asking import Request, take
+from orchestrate.engine.asking import Request, of_key, take, under_way
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback
 from orchestrate.store import approvals, deployments, environments, plans
 from orchestrate.store.database import Session
@@ -109,6 +109,7 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
     service = context.service
     with service.store.session() as session:
         row = environments.find(session, given.environment)
+        _refuse_while_deploying(session, row)
         draft = draft_rollback(session, service.place, row, given.version, given.force)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
@@ -118,6 +119,16 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
 
 
 # -- helpers, in call order
+
+
+def _refuse_while_deploying(session: Session, row: EnvironmentRow) -> None:
+    """While a deployment changes something, the way back is to stop it. One that waits for people
+    has changed nothing, and gives way."""
+    holder = deployments.running(session, row.id or 0)
+    if holder is None or holder.kind != Kind.DEPLOY.value:
+        return
+    if holder.phase != Phase.AWAITING_APPROVAL.value:
+        raise under_way(session, row, holder)
 
 
 def _need_reason(force: bool, reason: str | None) -> None:
@@ -142,7 +153,8 @@ def _same(
 ) -> DeploymentRecord | None:
     """The deployment this very request has led to already."""
     if key is not None:
-        return deployments.by_idempotency(session, row.id or 0, key)
+        target = Revision.model_validate(kept.target).digest
+        return of_key(session, row.id or 0, key, target, Kind(kept.kind))
     newest = deployments.newest(session, row.id or 0)
     if newest is None or newest.plan_digest != kept.digest:
         return None

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrate.core.analysis.collect import Evidence
 from orchestrate.core.analysis.counts import Counts
-from orchestrate.core.analysis.verdict import MIN_FAILURES, Verdict, judge
+from orchestrate.core.analysis.limit import MIN_FAILURES
+from orchestrate.core.analysis.verdict import Verdict, judge
 from orchestrate.core.environment import AnalysePolicy
 
 pytestmark = pytest.mark.unit
@@ -15,9 +16,14 @@ POLICY = AnalysePolicy(window_s=60, min_requests=20, max_error_ratio=0.05)
 OLD = Counts(0, 1000)
 
 
-def verdict_on(failed: int, total: int, elapsed_s: float) -> Verdict:
-    """On counts alone, before there is a bucket."""
-    evidence = Evidence(new=(total, failed, 0), old=(OLD.total, OLD.failed, 0))
+def verdict_on(failed: int, total: int, elapsed_s: float, buckets: int = 0) -> Verdict:
+    """On counts alone, or in so many alike buckets."""
+    evidence = Evidence(
+        buckets=((total // (buckets or 1), failed // (buckets or 1), 0, 100, 0, 0, 100, 0, 0),)
+        * buckets,
+        new=(total, failed, 0),
+        old=(OLD.total, OLD.failed, 0),
+    )
     return judge(evidence, POLICY, elapsed_s)
 
 
@@ -31,7 +37,8 @@ def verdict_on(failed: int, total: int, elapsed_s: float) -> Verdict:
         (0, 0, 600, "hold"),
         (50, 1000, 60, "promote"),  # at the limit, not over it
         (51, 1000, 60, "hold"),  # over it, which may be an accident
-        (100, 1000, 1, "abort"),  # at once, not at the end of the window
+        (100, 1000, 1, "hold"),  # they may be one burst
+        (520, 1000, 1, "abort"),  # at once, not at the end of the window
         (MIN_FAILURES, MIN_FAILURES, 0, "abort"),
         (MIN_FAILURES - 1, MIN_FAILURES - 1, 0, "hold"),
         (MIN_FAILURES - 1, 20, 60, "promote"),  # a ratio over a handful says nothing
@@ -51,8 +58,8 @@ def test_no_data_is_said_as_such() -> None:
 
 
 def test_an_abort_says_the_counts_behind_it() -> None:
-    verdict = verdict_on(20, 100, 5)
-    assert verdict.reason == "failed 20.00% of 100, over the limit of 5%"
+    verdict = verdict_on(40, 200, 5, buckets=4)
+    assert verdict.reason == "failed 20.00% of 200, over the limit of 5%"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,16 @@ import math
 import pytest
 
 from orchestrate.core.analysis.readings import Design
-from tests.support.traffic import Scene, middle, never_promoted, tally
+from orchestrate.core.environment import AnalysePolicy
+from tests.support.traffic import Scene, judged, middle, never_promoted, tally
 
 pytestmark = pytest.mark.unit
 
 ALPHA = 0.05
 DESIGN = Design(alpha=ALPHA, beta=0.05, negligible=0.005)
 HARM = never_promoted(DESIGN)
+WHOLE = AnalysePolicy(window_s=7200.0, bucket_s=60.0, alpha=ALPHA)
+"""All tests and the limit of 5 % together, and no promotion."""
 HOURS = 60
 SAME = Scene()
 ALIKE = {
@@ -58,6 +61,24 @@ def test_a_good_release_is_promoted_and_one_twice_as_bad_is_not() -> None:
     worse = tally(busy.but(new_rate=0.02), DESIGN, HOURS, seed=5000)
     assert worse.promotions <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / HOURS)
     assert worse.aborts > 0.9
+
+
+@pytest.mark.parametrize("rate, together", [(0.045, 0.02), (0.05, 0.05)])
+def test_a_release_no_worse_near_the_limit_is_hardly_ever_refused(
+    rate: float, together: float
+) -> None:
+    hours = 30
+    scene = SAME.but(
+        new=300.0, old=300.0, new_rate=rate, old_rate=rate, together=together, minutes=30
+    )
+    found = judged(scene, WHOLE, hours, seed=1000)
+    assert found.aborts <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / hours)
+
+
+def test_far_over_the_limit_is_refused_soon_in_bursts_too() -> None:
+    scene = SAME.but(new=300.0, old=300.0, new_rate=0.2, together=0.05, minutes=20)
+    found = judged(scene, WHOLE, 20, seed=1000)
+    assert (found.aborts, found.median <= 10) == (1.0, True)
 
 
 def test_at_600_requests_a_minute_a_good_release_is_proven_within_90_minutes() -> None:

@@ -54,6 +54,13 @@ class Dispersion:
         return max(between, _own(self.own))
 
 
+def own(counts: Sequence[Counts]) -> float | None:
+    """The dispersion of one revision's buckets by themselves. None before FEWEST with errors."""
+    if sum(0 < each.failed < each.total for each in counts) < FEWEST:
+        return None
+    return _own(counts)
+
+
 def _own(counts: Sequence[Counts]) -> float:
     """Of one revision's buckets against its own mean. Where it has nearly all the requests it has
     nearly all the errors too, and a burst of them is no surprise between the two."""

@@ -42,8 +42,12 @@ def log_above(bad: int, total: int, limit: float) -> float:
     """Log e-value for a share of bad requests above `limit`, against all shares up to it."""
     if limit >= 1 or total == 0:
         return 0.0
-    shares = tuple(limit + (1 - limit) * part for part in (0.05, 0.1, 0.2, 0.4, 0.7, 0.98))
-    return _log_binomial(bad, total, limit, shares)
+    return _log_binomial(bad, total, limit, above(limit))
+
+
+def above(limit: float) -> Ratios:
+    """Shares above `limit` that speak against it."""
+    return tuple(limit + (1 - limit) * part for part in (0.05, 0.1, 0.2, 0.4, 0.7, 0.98))
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,9 @@ from orchestrate.core.analysis.evidence import (
 from orchestrate.core.analysis.sequence import FIRST, Running
 
 FAST_PART = 0.1
-"""Part of alpha spent on the fast abort, the rest on the sequence: at 0.05 an e-value of 200."""
+"""Part of alpha spent on the fast abort: at 0.05 an e-value of 200."""
+LIMIT_PART = 0.02
+"""Part of it spent on the absolute limit, at all weights together; the rest is the sequence's."""
 PLACEBO_ALPHA = 0.01
 """Chance that a baseline that agrees with itself is ever said not to."""
 
@@ -152,7 +154,7 @@ def _grow(
 
 def _read(state: _State, design: Design) -> Reading:
     fast = FAST_PART * design.alpha
-    slow = (1 - FAST_PART) * design.alpha
+    slow = (1 - FAST_PART - LIMIT_PART) * design.alpha
     evidence, safe = _evidence(state.harm_logs), log_mean(tuple(state.safe_logs))
     lower, upper = state.difference.lower(slow), state.difference.upper(slow)
     scale = state.difference.n / state.weight if state.weight else 0.0

@@ -1,23 +1,16 @@
 """The verdict at a look: abort, promote or hold, with the counts behind it."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from orchestrate.core.analysis.collect import Evidence
 from orchestrate.core.analysis.counts import Counts, Metric, Stratum, strata
-from orchestrate.core.analysis.evidence import log_above
-from orchestrate.core.analysis.readings import Design, Reading, readings
+from orchestrate.core.analysis.limit import MIN_FAILURES, surely_above
+from orchestrate.core.analysis.readings import LIMIT_PART, Design, Reading, readings
 from orchestrate.core.analysis.shares import mismatched
 from orchestrate.core.environment import AnalysePolicy
 from orchestrate.core.metrics import EDGE, ERRORS
-
-MIN_FAILURES = 5
-"""Failures before a release is refused: a ratio over a handful of requests says nothing."""
-BROKEN_FAILURES = 20
-BROKEN_RATIO = 0.5
-"""So many failures, and so great a share, need no statistics."""
 
 Outcome = Literal["promote", "abort", "hold"]
 State = Literal[
@@ -133,8 +126,10 @@ def _say(
     percent: int,
 ) -> tuple[Outcome, State, str]:
     new, old = evidence.failed_new, evidence.failed_old
-    sick = _over_limit(old, policy)
-    refused = None if sick else _over_limit(new, policy)
+    new_buckets, old_buckets = _in_step(evidence, policy)
+    alpha = _limit_alpha(evidence, policy)
+    sick = _over_limit(old, old_buckets, policy, alpha)
+    refused = None if sick else _over_limit(new, new_buckets, policy, alpha)
     mismatch = mismatched(new.total, new.total + old.total, percent)
     if not mismatch:
         refused = refused or _harmed(last, policy)
@@ -194,14 +189,26 @@ def _mismatch(new: Counts, old: Counts, percent: int) -> str:
     )
 
 
-def _over_limit(new: Counts, policy: AnalysePolicy) -> str | None:
-    """The absolute floor: too many failures, whatever the baseline does."""
-    if new.failed >= BROKEN_FAILURES and new.ratio >= BROKEN_RATIO:
-        return f"failed {new}"
-    if new.failed < MIN_FAILURES or new.ratio <= policy.max_error_ratio:
-        return None
-    sure = log_above(new.failed, new.total, policy.max_error_ratio)
-    if sure < -math.log(policy.alpha):
+def _in_step(
+    evidence: Evidence, policy: AnalysePolicy
+) -> tuple[Sequence[Counts], Sequence[Counts]]:
+    """Errors by bucket since this step began, of the new and of the old revision."""
+    found, starts = _strata(evidence, policy, ERRORS)
+    here = found[max(starts, default=0) :]
+    return [each.new for each in here], [each.old for each in here]
+
+
+def _limit_alpha(evidence: Evidence, policy: AnalysePolicy) -> float:
+    """The limit's part of alpha, half of it at the first weight, a quarter at the next."""
+    steps = max(len(evidence.starts), len(evidence.sourced.starts))
+    return float(LIMIT_PART * policy.alpha / 2 ** (steps + 1))
+
+
+def _over_limit(
+    new: Counts, buckets: Sequence[Counts], policy: AnalysePolicy, alpha: float
+) -> str | None:
+    """The absolute limit: too many failures, whatever the baseline does."""
+    if not surely_above(new, buckets, policy.max_error_ratio, alpha):
         return None
     return f"failed {new}, over the limit of {_percent(policy.max_error_ratio)}"
 

@@ -84,6 +84,7 @@ from orchestrate.core.errors.usage import ConfirmationNeeded as ConfirmationNeed
 from orchestrate.core.errors.usage import EnvironmentExists as EnvironmentExists
 from orchestrate.core.errors.usage import HeadInvalid as HeadInvalid
 from orchestrate.core.errors.usage import InvalidInput as InvalidInput
+from orchestrate.core.errors.usage import KeyUsedOtherwise as KeyUsedOtherwise
 from orchestrate.core.errors.usage import SecretInvalid as SecretInvalid
 from orchestrate.core.errors.usage import UnknownApproval as UnknownApproval
 from orchestrate.core.errors.usage import UnknownDeployment as UnknownDeployment

@@ -76,6 +76,13 @@ class ConfirmationNeeded(UsageProblem):
     status = 409
 
 
+class KeyUsedOtherwise(UsageProblem):
+    """An idempotency key that has led to another deployment already."""
+
+    code = "idempotency_key_used"
+    status = 409
+
+
 class UnknownApproval(UsageProblem):
     code = "unknown_approval"
     status = 404

@@ -7,18 +7,30 @@ differ in nothing but numbers, identifiers and quoted texts are one kind.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
 from orchestrate.core.chance import at_least
+from orchestrate.core.protocols import LogLine
 from orchestrate.core.untrusted import clean
 from orchestrate.core.verification import LogRules
-from orchestrate.engine.checks.observed import Found, Memory, Observed, failed, passed, skipped
+from orchestrate.engine.checks.observed import (
+    Found,
+    Logged,
+    Memory,
+    Observed,
+    failed,
+    passed,
+    skipped,
+)
 
 NAME = "logs"
 FIX = "mend it, or list lines that are no errors below verify.logs.allow"
 BY_ACCIDENT = 0.001
 SHOWN = 5
+RECORDED = 40
+"""Kinds that are kept: the next release's are compared with them."""
 LONGEST = 500
 """Characters of a line that are looked at."""
 _VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|\b(?=[0-9a-fA-F-]*[0-9])[0-9a-fA-F-]{4,}\b|[0-9]+")
@@ -26,35 +38,80 @@ _VARYING = re.compile(r"\"[^\"]*\"|'[^']*'|\b(?=[0-9a-fA-F-]*[0-9])[0-9a-fA-F-]{
 
 
 def check(subject: Observed, memory: Memory) -> Found:
-    """Reads the newest lines of both revisions once, after everything else was asked."""
+    """Reads the newest lines of both revisions once, after everything else was asked.
+
+    The new one's begin at its start and the old one's usually do not, so what the old one logged
+    when it was verified itself counts too. Where its start was not recorded then, errors that the
+    new one logs at its own start alone are not held against it.
+    """
     rules = subject.revision.verify.logs
     if rules is None:
         return skipped(NAME, "not asked")
-    new = _lines(subject, subject.ref.key, rules)
-    old = _lines(subject, subject.baseline.key, rules) if subject.baseline else []
-    mine, theirs = kinds(new, rules), kinds(old, rules)
-    bad: list[str] = []
-    for kind, count in mine.most_common():
-        before = theirs.get(kind, 0)
-        if count >= rules.at_least and _worse(count, len(new), before, len(old), rules.times):
-            seen = "never" if before == 0 else f"{before} times in {len(old)} lines"
-            bad.append(f"{count} times in {len(new)} lines, the old one {seen}: {kind}")
+    lines = list(subject.provider.logs(subject.ref, rules.lines))
+    before = _before(subject, rules)
+    mine = kinds([line.text for line in lines], rules)
     errors = sum(mine.values())
     evidence: dict[str, JsonValue] = {
-        "lines": len(new),
+        "lines": len(lines),
+        "whole": _whole(lines, rules),
         "errors": errors,
-        "baseline_lines": len(old),
-        "baseline_errors": sum(theirs.values()),
-        "untrusted_kinds": dict(mine.most_common(SHOWN)),
+        "baseline_lines": sum(each.lines for each in before),
+        "baseline_errors": sum(sum(each.kinds.values()) for each in before),
+        "untrusted_kinds": dict(mine.most_common(RECORDED)),
     }
+    if subject.baseline is not None and not before:
+        text = f"{errors} of {len(lines)} lines are errors; nothing of the old one's log is left"
+        return replace(skipped(NAME, f"{text}, so nothing is compared"), evidence=evidence)
+    if subject.baseline is not None and not (subject.beginning and subject.beginning.whole):
+        mine = kinds(_later(lines), rules)
+    bad = _bad(mine, len(lines), before, rules)
     if not bad:
-        text = f"{errors} of {len(new)} lines are errors, none of them new or much more often"
+        text = f"{errors} of {len(lines)} lines are errors, none of them new or much more often"
         return passed(NAME, text, **evidence)
-    heads = [each.partition(": ")[0] for each in bad]
     number = "1 kind of error" if len(bad) == 1 else f"{len(bad)} kinds of errors"
-    found = failed(NAME, f"{number} logged: {heads[0]}", FIX, **evidence)
-    lines = tuple(f"untrusted | {each.partition(': ')[2]}" for each in bad[:SHOWN])
-    return Found(found.result, evidence=found.evidence, lines=lines)
+    found = failed(NAME, f"{number} logged: {bad[0][0]}", FIX, **evidence)
+    shown = tuple(f"untrusted | {kind}" for _, kind in bad[:SHOWN])
+    return replace(found, lines=shown)
+
+
+def _before(subject: Observed, rules: LogRules) -> list[Logged]:
+    """What the old one logged: of late, and when it was verified itself. Empty where nothing is
+    known: it does not run any more, and its log went with it."""
+    if subject.baseline is None:
+        return []
+    lines = [line.text for line in subject.provider.logs(subject.baseline, rules.lines)]
+    runs = any(r.state == "running" for r in subject.seen.replicas(subject.baseline.key))
+    found = [Logged(len(lines), kinds(lines, rules))] if lines or runs else []
+    return [*found, subject.beginning] if subject.beginning else found
+
+
+def _whole(lines: Sequence[LogLine], rules: LogRules) -> bool:
+    """Whether each replica wrote less than is read."""
+    return max(Counter(line.replica for line in lines).values(), default=0) < rules.lines
+
+
+def _later(lines: Sequence[LogLine]) -> list[str]:
+    """The later half of what each replica wrote."""
+    by_replica: dict[int, list[str]] = {}
+    for line in lines:
+        by_replica.setdefault(line.replica, []).append(line.text)
+    return [text for texts in by_replica.values() for text in texts[len(texts) // 2 :]]
+
+
+def _bad(
+    mine: Counter[str], lines: int, before: Sequence[Logged], rules: LogRules
+) -> list[tuple[str, str]]:
+    """What is said of each kind that counts against the release, and the kind."""
+    found = []
+    for kind, count in mine.most_common():
+        olds = [(each.kinds.get(kind, 0), each.lines) for each in before] or [(0, 0)]
+        if count < rules.at_least:
+            continue
+        if all(_worse(count, lines, old, of, rules.times) for old, of in olds):
+            old, of = max(olds)
+            seen = "never" if old == 0 else f"{old} times in {of} lines"
+            found.append((f"{count} times in {lines} lines, the old one {seen}", kind))
+    return found
 
 
 def kinds(lines: Sequence[str], rules: LogRules) -> Counter[str]:
@@ -91,12 +148,6 @@ def _find_word(text: str, part: str, start: int) -> int:
             return end
         start = at + 1
     return -1
-
-
-def _lines(subject: Observed, key: str, rules: LogRules) -> list[str]:
-    revision = subject.ref if key == subject.ref.key else subject.baseline
-    assert revision is not None
-    return [line.text for line in subject.provider.logs(revision, rules.lines)]
 
 
 def _worse(new: int, new_lines: int, old: int, old_lines: int, times: float) -> bool:

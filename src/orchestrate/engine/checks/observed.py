@@ -13,6 +13,16 @@ Memory = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
+class Logged:
+    """What a revision logged: how many lines were read, and the errors among them by kind."""
+
+    lines: int
+    kinds: Mapping[str, int]
+    whole: bool = True
+    """Whether it was read from its first line on."""
+
+
+@dataclass(frozen=True)
 class Observed:
     """A new revision as it runs now."""
 
@@ -39,6 +49,8 @@ class Observed:
     now: float = 0.0
     left_s: float = 3600.0
     """Time until the deployment's deadline."""
+    beginning: Logged | None = None
+    """What the baseline logged when it was verified itself, where that was recorded."""
     promoted: bool = False
     """A person said that it shall go on without an answer that cannot be had."""
 

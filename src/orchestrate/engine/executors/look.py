@@ -40,6 +40,8 @@ class Scene:
     deadline: float = float("inf")
     """Seconds since the epoch."""
     secrets: Secrets | None = None
+    logged: Callable[[str], Mapping[str, JsonValue] | None] = lambda key: None
+    """What the check of logs recorded of a revision when it was verified, by the revision's key."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Ask a new revision everything its `verify` settings ask, and record each answer."""
 
 from orchestrate.core.errors import VerificationFailed
+from orchestrate.core.revision import Ref
 from orchestrate.core.steps import Roll, Start, Step, Verify
 from orchestrate.engine.checks.after import Asked, Json, ask
-from orchestrate.engine.checks.observed import Observed
+from orchestrate.engine.checks.observed import Logged, Observed
 from orchestrate.engine.executors.look import Look, Memory, Scene, elapsed, failed
 
 
@@ -44,10 +45,20 @@ def _subject(step: Verify, scene: Scene, memory: Memory) -> Observed:
         url=environment.url if environment else None,
         directory=root if isinstance(root, str) else None,
         fresh=plan is None or _starts(plan.steps, step.revision.key),
+        beginning=_beginning(scene, old) if old is not None else None,
         watched_s=elapsed(memory),
         now=scene.clock(),
         left_s=scene.deadline - scene.clock(),
     )
+
+
+def _beginning(scene: Scene, old: Ref) -> Logged | None:
+    found = scene.logged(old.key) or {}
+    lines, kinds = found.get("lines"), found.get("untrusted_kinds")
+    if not isinstance(lines, int) or not isinstance(kinds, dict):
+        return None
+    counts = {kind: n for kind, n in kinds.items() if isinstance(n, int)}
+    return Logged(lines, counts, found.get("whole") is True)
 
 
 def _starts(steps: tuple[Step, ...], key: str) -> bool:
