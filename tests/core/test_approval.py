@@ -70,6 +70,7 @@ def test_two_people_are_two() -> None:
     assert not same_person("lee", "lea")
 
 
+@pytest.mark.trap(26)
 @pytest.mark.attack("AP05", "a setting turns silence into a yes", "there is no such setting")
 def test_no_setting_makes_silence_a_yes_or_lets_one_approve_ones_own() -> None:
     fields = Approvals.model_json_schema()["properties"]

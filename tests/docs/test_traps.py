@@ -14,8 +14,7 @@ from tests.support.repository import ROOT
 pytestmark = pytest.mark.unit
 
 ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
-CONCERNED = {*range(1, 23), *range(29, 57), 59}
-"""Rollback, snapshots, schemas, locks, timeouts, traffic, analysis and time."""
+CONCERNED = range(1, 63)
 
 
 def page() -> dict[int, str]:
@@ -45,11 +44,14 @@ def marked() -> Iterator[tuple[int, str]]:
 
 
 def test_every_trap_that_concerns_us_has_its_line() -> None:
-    assert sorted(CONCERNED - page().keys()) == []
+    assert sorted(set(CONCERNED) ^ page().keys()) == []
 
 
 def test_every_line_names_a_test_or_a_reason() -> None:
-    assert [number for number, held in page().items() if len(held) < 20] == []
+    reasons = {n: held for n, held in page().items() if "`tests/" not in held}
+    assert [n for n, held in reasons.items() if len(held) < 40 or "a matter of" in held] == []
+    # What is not built yet is no reason for ever.
+    assert {n for n, held in reasons.items() if " yet; " in held} <= {42, 43}
 
 
 def test_every_test_on_the_page_is_there_and_bears_the_mark() -> None:

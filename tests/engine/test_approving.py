@@ -39,6 +39,7 @@ def refused(kind: type[OrchestrateError], act: Callable[[], object]) -> Orchestr
 
 
 class TestWhatCounts:
+    @pytest.mark.trap(23)
     @pytest.mark.attack(
         "AP03", "who asks approves through an agent's delegate or by a linked account", "refused"
     )
@@ -50,6 +51,7 @@ class TestWhatCounts:
         refused(SelfApproval, lambda: waiting.deciding.decide(token, wish))
         assert waiting.phase == Phase.AWAITING_APPROVAL
 
+    @pytest.mark.trap(23)
     def test_not_an_agent_even_with_an_approvers_token(self, waiting: Waiting) -> None:
         waiting.ask(Approvals())
         agent = Principal("claude", "dana", "agent", frozenset({Role.APPROVER}), (), "token:2")
@@ -141,6 +143,7 @@ class TestWhatCounts:
 
 
 class TestTime:
+    @pytest.mark.trap(24)
     @pytest.mark.attack("AP04", "a yes that is too old is used, with the clock set back", "expired")
     @pytest.mark.attack(
         "CL01", "the clock is set back a day while it waits", "it expires when it should"
@@ -198,6 +201,7 @@ class TestTime:
 
 
 class TestANo:
+    @pytest.mark.trap(28)
     @pytest.mark.attack("AP12", "somebody rejects what enough people approved", "rejected")
     def test_outweighs_every_yes_until_it_begins(self, waiting: Waiting) -> None:
         waiting.ask(Approvals())

@@ -24,6 +24,7 @@ __all__ = ["persons", "waiting"]
 TWO = Approvals(count=2)
 
 
+@pytest.mark.trap(25)
 @pytest.mark.attack("AP11", "two people and one of them again, all at once", "one transition")
 def test_a_quorum_is_counted_once_however_many_come_at_once(waiting: Waiting) -> None:
     waiting.ask(TWO)
@@ -54,6 +55,7 @@ ENDS = {
 }
 
 
+@pytest.mark.trap(28)
 @pytest.mark.attack(
     "CF05", "a yes, a no, a cancel, the beginning and the expiry at one moment", "one legal end"
 )

@@ -95,6 +95,7 @@ class TestAwaitHealthy:
         waiting.look()
         assert not waiting.look(3600).done, "the service was down for an hour"
 
+    @pytest.mark.trap(44)
     def test_waits_for_no_more_than_an_autoscaler_wants(self, platform: Pretended) -> None:
         platform.replicas_of["new"] = [running(0)]
         step = AwaitHealthy(revision=NEW, replicas=3, within_s=10)

@@ -164,6 +164,7 @@ def test_a_message_whose_deployment_was_not_recorded_is_none(place: Place) -> No
     assert rows(place) == []
 
 
+@pytest.mark.trap(61)
 def test_a_sink_that_fails_gets_it_later_and_the_same_one(place: Place, sink: Hook) -> None:
     sink.answers = [(503, {}), (500, {})]
     run(place, Phase.VALIDATING)

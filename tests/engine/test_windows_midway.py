@@ -181,17 +181,20 @@ def until(end: float) -> Callable[[float, list[str]], str | None]:
     return lambda time, done: "freeze" if "start" in done and time < end else None
 
 
+@pytest.mark.trap(55)
 def test_finish_goes_on_with_what_was_begun(store: Store) -> None:
     phase, hands, _ = carry_out(store, "finish", after_start)
     assert (phase, hands.done) == ("succeeded", ["start", "route"])
 
 
+@pytest.mark.trap(55)
 def test_rollback_takes_back_what_is_not_finished(store: Store) -> None:
     phase, hands, seq = carry_out(store, "rollback", after_start)
     assert (phase, hands.done) == ("rolled_back", ["start", "stop"])
     assert result(store, seq) == "window_closed"
 
 
+@pytest.mark.trap(55)
 def test_hold_waits_for_the_window_and_its_time_does_not_count(store: Store) -> None:
     phase, hands, seq = carry_out(store, "hold", until(4000))
     assert (phase, hands.done) == ("succeeded", ["start", "route"])

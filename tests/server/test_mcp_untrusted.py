@@ -72,6 +72,7 @@ def trusted(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+@pytest.mark.trap(60)
 async def test_a_log_full_of_orders_is_data(world: World) -> None:
     world.release("2.0.0", SERVES)
     world.small("bait", strategy={"type": "recreate"}).live("2.0.0")
@@ -88,6 +89,7 @@ async def test_a_log_full_of_orders_is_data(world: World) -> None:
     assert len(boundaries) == 2, "each answer draws its own"
 
 
+@pytest.mark.trap(60)
 async def test_the_last_words_of_a_failed_version_are_fenced(world: World) -> None:
     world.release("2.1.0", PLANT + "sys.exit(3)")
     site = world.small("dies", strategy={"type": "recreate"})

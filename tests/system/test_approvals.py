@@ -75,6 +75,7 @@ class TestAYes:
         waits.api.control(waits.id, "cancel")
 
 
+@pytest.mark.trap(24)
 @pytest.mark.attack(
     "AP01", "a variable is changed after the plan was approved", "refused, nothing changed"
 )
@@ -105,6 +106,7 @@ def test_the_user_id_of_the_socket_approves_nothing(world: World) -> None:
     waits.api.control(waits.id, "cancel")
 
 
+@pytest.mark.trap(23)
 @pytest.mark.attack(
     "AP03", "who asks approves by a key or passphrase of their own", "refused and recorded"
 )
@@ -122,6 +124,7 @@ def test_who_asked_does_not_approve_by_a_key_of_theirs_either(
     waits.api.control(waits.id, "cancel")
 
 
+@pytest.mark.trap(26)
 @pytest.mark.attack("AP05", "nobody answers until the time is over", "expired, nothing changed")
 def test_a_deployment_nobody_answers_expires(world: World, dana: Person) -> None:
     waits = gate(world, "late", expires_s=1)
@@ -135,6 +138,7 @@ def test_a_deployment_nobody_answers_expires(world: World, dana: Person) -> None
     assert waits.now().phase == "expired"
 
 
+@pytest.mark.trap(27)
 @pytest.mark.attack(
     "AP08", "the approver's role is taken away before the change begins", "waits again"
 )
@@ -203,6 +207,7 @@ def test_a_request_changed_past_the_service_is_not_begun(world: World, dana: Per
     assert waits.site.live_version() is None
 
 
+@pytest.mark.trap(24)
 @pytest.mark.attack("AP10", "a signature is used for another request of the same plan", "refused")
 def test_a_signature_is_good_for_one_request(world: World, dana: Person) -> None:
     first = gate(world, "replayed")
@@ -215,6 +220,7 @@ def test_a_signature_is_good_for_one_request(world: World, dana: Person) -> None
     second.api.control(second.id, "cancel")
 
 
+@pytest.mark.trap(25)
 @pytest.mark.attack(
     "AP11", "one person says yes a hundred times at once where two must", "counted once"
 )

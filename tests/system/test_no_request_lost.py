@@ -25,6 +25,7 @@ ENOUGH = 200
 """Requests between two changes from which a share can be told."""
 
 
+@pytest.mark.trap(37)
 @pytest.mark.trap(36)
 def test_a_load_loses_nothing_through_every_change(world: World) -> None:
     site = world.shop(

@@ -115,6 +115,7 @@ def plant(stage: Stage) -> None:
     stage.call("POST", "/api/environments", body)
 
 
+@pytest.mark.trap(62)
 @pytest.mark.attack("SK05", "40 planted values, in all that comes out or is written", "0 hits")
 @pytest.mark.attack("AG02", "an application prints its secrets where an agent reads", "masked")
 def test_no_planted_value_comes_out_anywhere(stage: Stage, tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ def oracle(calendar: Calendar, at: datetime) -> bool:
     return False
 
 
+@pytest.mark.trap(54)
 @pytest.mark.attack(
     "CL03", "windows at DST changes, midnight, month and year ends", "as the oracle"
 )
@@ -182,6 +183,7 @@ def test_the_next_change_is_the_minute_at_which_the_oracle_changes(
     assert until is None or until >= at + 3 * 1440 * MINUTE
 
 
+@pytest.mark.trap(54)
 @settings(max_examples=150, deadline=None)
 @given(cases(), st.integers(0, 600))
 def test_the_next_time_it_fits_is_the_first_with_so_many_open_minutes(

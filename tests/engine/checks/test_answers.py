@@ -95,6 +95,7 @@ def test_without_an_artifact_one_check_says_so_and_the_others_are_quiet(asking: 
 # -- artifact, version, signature
 
 
+@pytest.mark.trap(57)
 @pytest.mark.attack("AR07", "a tag that moved between plan and start", "refused: plan changed")
 def test_an_artifact_that_is_another_than_the_plans_is_refused(asking: Asking) -> None:
     pinned = ARCHIVE.model_copy(update={"digest": "sha256:" + "2" * 64})
@@ -114,6 +115,7 @@ def test_a_version_below_the_floor_is_refused(asking: Asking, version: str, resu
     assert run(asking.subject(version, kind=Kind.ROLLBACK), [floor.check]) == []
 
 
+@pytest.mark.trap(57)
 @pytest.mark.attack("AR07", "a tag moved to an unsigned image after the plan", "refused")
 def test_the_digest_of_the_plan_is_verified_whatever_the_tag_says(tmp_path: Path) -> None:
     with registry(tmp_path / "registry") as real:
@@ -186,6 +188,7 @@ def test_checks_at_github_pass_with_their_age(asking: Asking, hub: Forge) -> Non
     assert answer.evidence.at == datetime(2026, 11, 25, 11, 22, tzinfo=UTC)
 
 
+@pytest.mark.trap(58)
 @pytest.mark.attack("AR09", "checks at GitHub that are older than the limit", "refused: too old")
 def test_old_checks_at_github_are_refused(asking: Asking, hub: Forge) -> None:
     hub.run(SHA, "job", "success")
@@ -260,6 +263,7 @@ def test_a_closed_window_says_when_it_opens_and_the_way_around(asking: Asking) -
     assert answer.fix is not None and "--break-glass" in answer.fix
 
 
+@pytest.mark.trap(54)
 def test_a_deployment_that_would_end_after_the_window_is_refused(asking: Asking) -> None:
     asking.calendar = HOURS
     answer = one(run(asking.subject(now=NOW, needs_s=6 * 3600), [window.check]))

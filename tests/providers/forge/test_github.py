@@ -137,6 +137,7 @@ def test_code_scanning_is_about_the_commit(hub: Forge) -> None:
     assert found.findings[0].text == "app.py:3 a hole"
 
 
+@pytest.mark.trap(58)
 @pytest.mark.attack("AR09", "code scanning that looked at another commit, or at none", "no answer")
 def test_no_analysis_of_the_commit_is_no_answer(hub: Forge) -> None:
     with pytest.raises(NoDataError, match="has no analysis"):

@@ -219,6 +219,7 @@ class TestOthers:
             shop.provider.start(live, 7, shop.write())
         assert '.spec.replicas: conflict with "kubectl"' in raised.value.why[0]
 
+    @pytest.mark.trap(44)
     def test_replicas_that_an_autoscaler_counts_stay_as_it_left_them(
         self, shop: Kubernetes
     ) -> None:
