@@ -79,7 +79,7 @@ class KubernetesProvider:
             self._splitter(),
         )
         self.images = Images(settings, secrets)
-        self.vault = Vault(settings, self.api, self.labels, secrets, environment.secrets)
+        self.vault = Vault(settings, self.api, self.labels, secrets, environment)
         self.capabilities = Capabilities(
             strategies=frozenset(StrategyName),
             native_rolling=True,
