@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 import pytest
 
 from orchestrate.core.environment import Environment, EnvironmentType
-from orchestrate.core.errors import MigrationFailed
-from orchestrate.core.migrations import Migrations
+from orchestrate.core.errors import MigrationFailed, PlanChanged
+from orchestrate.core.migrations import Migration, Migrations
+from orchestrate.core.plan import retire_plan
+from orchestrate.core.protocols import Provider, Write
+from orchestrate.core.revision import Artifact, snapshot
 from orchestrate.core.validation import Checks, GitHub
+from orchestrate.engine.executors.look import Scene
+from orchestrate.engine.executors.migrating import migrate
 from orchestrate.engine.migrating import applied
 from tests.support.secrets import GivenSecrets
 
@@ -19,6 +26,13 @@ pytestmark = pytest.mark.system
 
 VALUE = "postgres://shop:p@ss word@db/shop"
 SECRETS = GivenSecrets(DB_URL=VALUE, GIT_TOKEN="of-this-program-alone")
+
+
+RESTORED = snapshot(
+    Environment(app="shop", name="dev", type=EnvironmentType.DEV, provider="local"),
+    "1.0.0",
+    Artifact(kind="directory", reference="releases/1.0.0", digest="sha256:1"),
+)
 
 
 def environment(program: str) -> Environment:
@@ -38,6 +52,24 @@ def test_a_migration_gets_the_applications_secrets_and_none_of_this_programs() -
     shows = "import json, os; print(json.dumps(sorted(n for n in os.environ if n.isupper())))"
     found = applied(environment(shows), SECRETS, "1.0.0")
     assert "DB_URL" in found and "GIT_TOKEN" not in found
+
+
+def test_a_migration_whose_commands_are_not_those_of_the_plan_does_not_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    planned = environment("print('[]')")
+    evil = environment(f"open({str(ran)!r}, 'w')")
+    found = (Migration(name="0001_init", phase="contract"),)
+    plan = retire_plan(planned, RESTORED, [], found)
+    scene = Scene(
+        provider=cast(Provider, None),
+        revision=lambda key: RESTORED,
+        plan=plan,
+        environment=evil,
+        secrets=SECRETS,
+    )
+    with pytest.raises(PlanChanged, match="migrations of dev are set otherwise"):
+        migrate(plan.steps[0], scene, Write(1, "key", "lease"))
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize("said", [VALUE, quote(VALUE), quote(VALUE, safe=""), json.dumps(VALUE)])

@@ -50,8 +50,9 @@ Json = dict[str, JsonValue]
 
 def needed(session: Session, environment: EnvironmentRow, plan: Plan, forced: bool) -> bool:
     """Whether somebody must say yes to this plan. The plain way back is never kept waiting, nor is
-    the service when it stops what was kept for a rollback."""
-    if plan.kind is Kind.RETIRE or rule_of(environments.as_environment(environment)) is None:
+    the service when it stops what was kept for a rollback and leaves the database alone."""
+    only_stops = plan.kind is Kind.RETIRE and not plan.migrates
+    if only_stops or rule_of(environments.as_environment(environment)) is None:
         return False
     return not is_way_back(session, environment, plan, forced)
 

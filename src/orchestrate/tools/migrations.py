@@ -6,9 +6,9 @@ from pydantic import Field
 
 from orchestrate.core.errors import ConfirmationNeeded, NothingToDo
 from orchestrate.core.migrations import Migration, stays
-from orchestrate.engine.asking import draft_retirement, take
+from orchestrate.engine.asking import take
 from orchestrate.engine.migrating import applied, listed
-from orchestrate.engine.planning import Draft
+from orchestrate.engine.planning import Draft, draft_retirement
 from orchestrate.engine.site import secrets_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session

@@ -198,6 +198,8 @@ def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
         why.append("what must be known before a deployment there is asked differently now")
     if was.on_close != is_now.on_close:
         why.append("what happens when its window closes is set differently now")
+    if was.migrations != is_now.migrations:
+        why.append("what there is to migrate, or its commands, are others now")
     if not why:
         why.append("what runs there was observed to be different")
     return PlanChanged(
