@@ -35,6 +35,7 @@ from orchestrate.engine.executors import executor
 from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
+from orchestrate.engine.hushing import hushed
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
 from orchestrate.engine.returning import elsewhere
@@ -55,7 +56,7 @@ class WorldlyHands:
 
     def __init__(self, place: Place, lease: str, changed: Callable[[int], None]) -> None:
         self.approving = Approving(Seal(place.home))
-        self._place = place
+        self.place = self._place = place
         self._store = place.store
         self._lease = lease
         self._changed = changed
@@ -66,6 +67,7 @@ class WorldlyHands:
         with self._store.session() as session:
             return journal.order_of(session, seq)
 
+    @hushed
     def validate(self, order: Order, seq: int) -> Json:
         """Ask the gates: the plan may have been made a while ago.
 
@@ -151,6 +153,7 @@ class WorldlyHands:
             return _answer(error)
         return {"digest": draft.plan.digest}
 
+    @hushed
     def act(self, order: Order, step: Step, number: int, key: str) -> Json:
         """Send the step's write."""
         act = executor(step).act
@@ -172,6 +175,7 @@ class WorldlyHands:
             answer = self.act(order, step, number, key)
             return {**answer, "requests": counting.result()}
 
+    @hushed
     def look(self, order: Order, step: Step, memory: Json) -> Json:
         """Ask how the step stands."""
         look = executor(step).look

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from orchestrate.core.environment import Environment
 from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import Secrets, Write
+from orchestrate.core.redact import redact
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import MASK
 from orchestrate.core.secret_rules import for_application, pinned
@@ -81,13 +82,16 @@ class Vault:
 
     def mask(self, line: str) -> str:
         """A line without the values of the application's secrets."""
+        values = []
         for name in self.names():
             try:
-                value = self.secrets.get(name).reveal()
+                values.append(self.secrets.get(name))
             except SecretMissing:
                 continue  # what is not there is in no log
-            if len(value) >= LEAST:
-                line = line.replace(value, MASK)
+        line = redact(line, values)
+        for value in values:
+            if LEAST <= len(value.reveal()):
+                line = line.replace(value.reveal(), MASK)
         return line
 
     def _of(self, key: str) -> str:
