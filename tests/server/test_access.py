@@ -2,9 +2,11 @@
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,15 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.system
 
 ROLES = tuple(Role)
+MARKS = """
+import sys
+asked = sys.stdin.read()
+with open(sys.argv[1], "a") as marks:
+    marks.write("asked-for-counts\\n" if asked else "listed-or-applied\\n")
+if asked:
+    raise SystemExit(75)
+print("[]")
+"""
 every_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 
 
@@ -90,6 +101,40 @@ def call(tool: Any, remote: Remote, arguments: dict[str, object]) -> Answer:
         return remote.call(method, path, rest)
     query = "&".join(f"{name}={value}" for name, value in rest.items())
     return remote.call(method, f"{path}?{query}" if query else path)
+
+
+@pytest.mark.attack(
+    "ID10", "a viewer asks everything of an environment with commands", "none of them runs"
+)
+def test_a_viewers_question_runs_no_command_of_the_project(office: Office, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    command = [sys.executable, "-c", MARKS, str(ran)]
+    site = office.world.small(
+        "commanded",
+        strategy={
+            "type": "canary",
+            "steps": [50, 100],
+            "analyse": {
+                "metrics": {"source": "command", "command": command, "queries": {"errors": {}}}
+            },
+        },
+        migrations=dict.fromkeys(("expand", "contract", "applied", "listed"), command),
+    )
+    site.deploy("1.0.0", strategy="recreate")
+    before = len(office.trail(action="call.get_migrations"))
+    plan = str(office.api.plan(site.name, "1.1.0")["digest"])
+    path = f"/api/environments/{site.name}/migrations"
+    office.api.call("POST", path, {})
+    assert len(office.trail(action="call.get_migrations")) == before + 1
+    assert {"listed-or-applied", "asked-for-counts"} <= set(ran.read_text().split())
+    ran.unlink()
+    vic = office.remotes[Role.VIEWER]
+    assert vic.call("POST", path, {}).code == "forbidden"
+    asked = vic.call("POST", "/api/validate", {"environment": site.name, "version": "1.1.0"})
+    assert "may only read" in str(asked.document)
+    for each in (f"/api/plans/{plan}", "/api/overview", f"/api/environments/{site.name}"):
+        assert vic.call("GET", each).status == 200
+    assert not ran.exists()
 
 
 @pytest.mark.attack(

@@ -212,10 +212,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         run=migrations.get_migrations,
         arguments=migrations.GetMigrations,
         document=migrations.MigrationsDocument,
-        rest=("GET", "/api/environments/{environment}/migrations"),
-        toolset="read",
-        hints=LOOK,
-        role=Role.VIEWER,
+        rest=("POST", "/api/environments/{environment}/migrations"),
+        toolset="deploy",
+        hints=PREPARE,  # it runs the project's commands
+        role=Role.DEPLOYER,
         mcp=False,
     ),
     Operation(

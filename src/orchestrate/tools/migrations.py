@@ -48,7 +48,8 @@ class MigrationsDocument(Document):
 
 
 def get_migrations(context: Context, given: GetMigrations) -> MigrationsDocument:
-    """The migrations of the live version, and which of them the database has."""
+    """The migrations of the live version, and which of them the database has, as the project's own
+    commands tell: they run."""
     place = context.service.place
     with context.service.store.session() as session:
         row = environments.find(session, given.environment)

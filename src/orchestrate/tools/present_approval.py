@@ -151,7 +151,8 @@ def _changes(
         old = deployment.from_revision_id
         before = revisions.as_revision(revisions.get(session, old)) if old else None
         after = revisions.as_revision(revisions.get(session, deployment.to_revision_id))
-        return [*_migrations(deployment), *(compare(before, after) if before != after else [])]
+        found = _migrations(deployment)
+        return found if found and before == after else [*found, *compare(before, after)]
     lines = (row.summary or "").splitlines()
     return [PlanChange(sign="-", what="rule", name=line, before=None, after=None) for line in lines]
 

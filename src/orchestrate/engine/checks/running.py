@@ -45,11 +45,7 @@ def done(
 
     Raises NoDataError when it did not end in time or cannot be started: then nothing is known.
     """
-    if not subject.may_run:
-        raise NoDataError(
-            f"{os.path.basename(command[0])} was not run for somebody who may only read",
-            fix=["ask as a deployer; what is found then is shown to everybody"],
-        )
+    subject.refuse_running(os.path.basename(command[0]))
     base = private_directory(os.path.join(subject.home, "checks"))
     with tempfile.TemporaryDirectory(dir=base, ignore_cleanup_errors=True) as place:
         checkout, own = os.path.join(place, "checkout"), os.path.join(place, "home")

@@ -87,6 +87,10 @@ class KubernetesProvider:
         )
         self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
 
+    @property
+    def renders(self) -> bool:
+        return self.settings.source in ("render", "kustomize")
+
     def replicas(self) -> int:
         return self.settings.replicas
 
