@@ -409,6 +409,32 @@ def test_each_deployment_is_in_the_trail_from_its_start_to_its_end(
     assert {"deployment.phase"} == {each["action"] for each in found[1:-1]}
 
 
+def test_who_steers_a_deployment_is_in_the_trail_with_the_door_they_came_through(
+    office: Office,
+) -> None:
+    site = office.world.small("steered", strategy={"type": "blue-green", "bake_s": 60})
+    site.deploy("1.0.0", strategy="recreate")
+    begun = office.api.begin("steered", "1.1.0").id
+    dana = office.remotes[Role.DEPLOYER]
+    answer = dana.call("POST", f"/api/deployments/{begun}/cancel", {"reason": "not today"})
+    assert answer.status == 200
+    office.api.wait(begun)
+    (entry,) = office.trail(subject=begun, action="deployment.control")
+    assert (entry["actor"], entry["person"], entry["outcome"]) == ("dana", "dana", "ok")
+    told = entry["details"]
+    assert isinstance(told, dict) and str(told.pop("credential")).startswith("token:")
+    assert told == {
+        "action": "cancel",
+        "door": "http",
+        "environment": "shop/steered",
+        "reason": "not today",
+    }
+    late = dana.call("POST", f"/api/deployments/{begun}/cancel", {})
+    assert late.status == 409
+    (refused,) = office.trail(subject=begun, action="call.control_deployment")
+    assert refused["outcome"] == "refused"
+
+
 def test_a_changed_environment_is_told_with_what_changed_and_no_variables_value(
     office: Office,
 ) -> None:

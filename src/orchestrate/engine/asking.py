@@ -228,6 +228,7 @@ def _make_way(session: Session, draft: Draft, request: Request) -> None:
             fix=["once the rollback is done, plan and ask again: orchestrate deploy"],
         ),
         by=request.actor,
+        person=request.person,
     )
 
 

@@ -191,6 +191,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         toolset="deploy",
         hints=ACT,
         role=Role.DEPLOYER,
+        records=True,
     ),
     Operation(
         name="rollback",

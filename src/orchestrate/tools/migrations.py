@@ -16,7 +16,7 @@ from orchestrate.store.tables import EnvironmentRow
 from orchestrate.tools import present
 from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Arguments, Context
-from orchestrate.tools.starting import request_of
+from orchestrate.tools.starting import refuse_asking_again, request_of
 
 
 class GetMigrations(Arguments):
@@ -82,6 +82,7 @@ def contract_database(context: Context, given: Contract) -> DeploymentDocument:
         draft = draft_retirement(session, service.place, row)
         _refuse(session, row, draft, given.confirmed)
         assert draft is not None
+        refuse_asking_again(context, session, draft)
     request = request_of(context, given.reason)
     seq, begins = take(service.store, draft, request)
     if begins:
