@@ -22,6 +22,9 @@ _AWS = frozenset(
      "AWS_SESSION_TOKEN"}
 )  # fmt: skip
 """What an environment on AWS is deployed with."""
+_SERVICES_OWN = ("ORCHESTRATE_", "AWS_", "VAULT_", "PGPASS")
+"""Beginnings of the variables by which the service itself is let in: its master key, its database,
+Vault, AWS."""
 _LOGINS = frozenset({"credentials", "registry"})
 """Settings of providers that name a registry's user and password."""
 _COMMON = frozenset(
@@ -84,6 +87,12 @@ def pinned(environment: Environment, revision: Revision) -> dict[str, str]:
     no others, less what has become this program's own since."""
     platform = for_platform(environment)
     return {name: v for name, v in revision.secret_versions.items() if name not in platform}
+
+
+def is_services_own(variable: str) -> bool:
+    """Whether a variable of the service is what it proves itself with. No environment is given it:
+    whoever may deploy there would hold what the service holds."""
+    return variable.startswith(_SERVICES_OWN)
 
 
 def check_secret_name(name: str) -> str:
