@@ -43,7 +43,7 @@ class Teller:
 
 
 def test_what_hands_say_is_masked_and_not_shown_where_the_secrets_cannot_be_read(
-    store: Store, tmp_path: Path
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     place = Place(tmp_path, store)
     with store.session() as session:
@@ -65,7 +65,10 @@ def test_what_hands_say_is_masked_and_not_shown_where_the_secrets_cannot_be_read
     found = Teller(place, said).look(_order(ids[0]))
     assert VALUE not in str(found)
     assert (found["text"], found["done"]) == (f"it said {MASK}", True)
-    dark = Teller(place, said).look(_order(ids[1]))
+    with caplog.at_level("WARNING"):
+        dark = Teller(place, said).look(_order(ids[1]))
+        assert dark == Teller(place, said).look(_order(ids[1]))
+    assert len(caplog.records) == 1, "what does not answer is not asked at every look"
     assert (dark["text"], dark["done"]) == (NOT_SHOWN, True)
     assert dark["error"] == {"code": "x", "message": "failed", "why": [NOT_SHOWN]}
 

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 MOST_SOURCES = 32
 KNOWN_FOR_S = 30.0
 """Time after which the values of an environment are read anew, to mask what is said there."""
-_learnt: dict[tuple[str, str, str], float] = {}
+_learnt: dict[tuple[str, str, str], tuple[float, bool]] = {}
+"""When they were last read, and whether they ever could be."""
 _sources: dict[tuple[str, str, str, str], MetricSource] = {}
 """Metric sources in use, the one that was used last at the end."""
 
@@ -119,18 +120,19 @@ def secrets_of(environment: Environment, place: Place) -> EnvironmentSecrets:
 
 def learn(environment: Environment, place: Place) -> bool:
     """Have this process know every value that may be said to it here, so that it is masked. False
-    where some cannot be read, and none was known before."""
+    where some cannot be read, and none was known before. Whoever keeps them is asked seldom, the
+    more so where they do not answer."""
     key = (str(place.home), environment.app, environment.name)
-    at = time.monotonic()
-    if at - _learnt.get(key, -KNOWN_FOR_S) < KNOWN_FOR_S:
-        return True
+    at, known = _learnt.get(key, (-KNOWN_FOR_S, False))
+    if time.monotonic() - at < KNOWN_FOR_S:
+        return known
     try:
         _known_values(environment, place)
+        known = True
     except OrchestrateError as error:
         log.warning("secrets of %s could not be read: %s", environment.name, error.message)
-        return key in _learnt
-    _learnt[key] = at
-    return True
+    _learnt[key] = time.monotonic(), known
+    return known
 
 
 def _known_values(environment: Environment, place: Place) -> list[Secret]:
