@@ -11,6 +11,7 @@ from orchestrate.core.reports import MOST_BYTES
 from orchestrate.core.untrusted import clean
 from orchestrate.engine.checks.commit import Commit
 from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.revealed import masked
 from orchestrate.providers.artifacts import git
 from orchestrate.providers.local.unpack import discard
 from orchestrate.providers.processes import command as commands
@@ -28,7 +29,8 @@ class Done:
     @property
     def last_words(self) -> str:
         """The last line it printed, fit to be shown."""
-        text = clean((self.ran.errors or self.ran.output[-4000:]).decode("utf-8", "replace"))
+        said = (self.ran.errors or self.ran.output[-4000:]).decode("utf-8", "replace")
+        text = clean(masked(said))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1][:160] if lines else ""
 
