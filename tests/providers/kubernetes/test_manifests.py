@@ -19,6 +19,8 @@ from orchestrate.core.errors import (
     ProviderUnavailable,
 )
 from orchestrate.core.notification import Notification, Webhook
+from orchestrate.core.protocols import Rendering
+from orchestrate.engine.masking import masking
 from orchestrate.providers.kubernetes import KubernetesProvider
 from orchestrate.providers.kubernetes.access import Access
 from tests.support.kubernetes.app import Kubernetes, kubernetes
@@ -172,6 +174,12 @@ class TestCommand:
             shop.live("1.0.0")
             assert shop.served() == {"1.0.0"}
         assert list(tmp_path.iterdir()) == []
+
+    def test_is_known_to_run_where_a_version_is_resolved(self, home: Path, tmp_path: Path) -> None:
+        for more, runs in (({"render": self.render()}, True), ({"manifests": "k8s"}, False)):
+            with kubernetes(home, root=str(tmp_path), **more) as shop:  # type: ignore[arg-type]
+                seen = masking(shop.provider, lambda: [])
+                assert isinstance(seen, Rendering) and seen.renders is runs
 
     def test_of_kustomize_is_given_the_directory(self, home: Path, tmp_path: Path) -> None:
         write(tmp_path / "overlay", DEPLOYMENT)
