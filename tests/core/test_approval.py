@@ -163,6 +163,69 @@ def test_times_that_keep_changes_out_are_not_taken_away_by_a_file(
     assert weakened(environment(), before) == ()
 
 
+ASKED: dict[str, Any] = {
+    "tests": {"command": ["make", "test"], "github": "acme/shop"},
+    "security": {
+        "command": ["scan"],
+        "threshold": "medium",
+        "allow": [{"id": "CVE-1", "reason": "not reached", "until": "2027-01-01"}],
+    },
+    "signature": {"minisign": {"file": "ci.pub", "text": "key"}},
+    "max_age_s": 3600,
+    "floor": "1.4.0",
+}
+CVE_2 = {"id": "CVE-2", "reason": "because", "until": "2027-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("checks", "said"),
+    [
+        ({"tests": {"command": ["true"], "github": "acme/shop"}}, "tests are run otherwise"),
+        ({"tests": None}, "tests are run otherwise"),
+        ({"security": None}, "other security findings"),
+        ({"security": {**ASKED["security"], "threshold": "critical"}}, "other security findings"),
+        ({"security": {**ASKED["security"], "command": ["true"]}}, "other security findings"),
+        ({"security": {**ASKED["security"], "allow": [CVE_2]}}, "other security findings"),
+        ({"signature": {"minisign": {"file": "ci.pub", "text": "other"}}}, "other signatures"),
+        ({"signature": None}, "other signatures"),
+        ({"source": {"repository": "elsewhere"}}, "the commit of a version"),
+        ({"github": {"url": "https://github.example.com"}}, "another GitHub"),
+        ({"max_age_s": 86400}, "evidence is good for 3600s -> 86400s"),
+        ({"floor": "1.3.9"}, "the oldest version 1.4.0 -> 1.3.9"),
+        ({"floor": None}, "the oldest version 1.4.0 -> any"),
+    ],
+)
+def test_what_is_asked_of_a_version_is_not_changed_by_a_file(
+    checks: dict[str, Any], said: str
+) -> None:
+    before = environment(checks=ASKED)
+    assert weakened(before, before) == ()
+    (line,) = weakened(before, environment(checks={**ASKED, **checks}))
+    assert said in line
+
+
+def test_to_ask_more_of_a_version_is_no_weakening() -> None:
+    more: dict[str, Any] = {
+        **ASKED,
+        "security": {**ASKED["security"], "threshold": "low", "allow": []},
+        "max_age_s": 60,
+        "floor": "1.10.0",
+        "required": ["tests", "window"],
+    }
+    assert weakened(environment(checks=ASKED), environment(checks=more)) == ()
+    assert weakened(environment(), environment(checks=ASKED)) == ()
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"), [(None, "5 -> no limit"), ({"deployments_per_hour": 6}, "5 -> 6")]
+)
+def test_a_limit_of_deployments_is_not_raised_by_a_file(limits: Any, said: str) -> None:
+    before = environment(limits={"deployments_per_hour": 5})
+    assert weakened(before, environment(limits=limits)) == (f"deployments an hour {said}",)
+    assert weakened(before, environment(limits={"deployments_per_hour": 4})) == ()
+    assert weakened(environment(), before) == ()
+
+
 def test_as_much_or_more_is_not() -> None:
     for rule in ({"count": 3, "factors": ["ssh"], "expires_s": 60}, BEFORE.approvals):
         assert weakened(BEFORE, environment(approvals=rule)) == ()

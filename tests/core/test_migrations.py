@@ -13,6 +13,7 @@ from orchestrate.core.migrations import Migration, Migrations, pending, phase_of
 from orchestrate.core.plan import make_plan, retire_plan, step_keys
 from orchestrate.core.protocols import Capabilities
 from orchestrate.core.steps import undo_of
+from orchestrate.core.windows import Calendar, Window
 from tests.core.test_plan import environment, revision, running
 
 pytestmark = pytest.mark.unit
@@ -119,3 +120,32 @@ def test_a_plan_expands_before_everything_else_and_contracts_when_it_retires(
     assert undo_of(made.steps[:2]) == (), "they stay"
     retired = retire_plan(place, revision("1.1.0"), [revision("1.0.0").ref], found)
     assert step_keys(retired.steps)[-2:] == ("stop", "migrate-2")
+    assert (made.migrates, retired.migrates) == (True, True)
+
+
+def test_the_commands_that_migrate_are_part_of_a_plan_that_migrates_and_of_no_other() -> None:
+    kept, found = [revision("1.0.0").ref], [Migration(name="2", phase="contract")]
+    plain = environment()
+    one, other = (
+        plain.model_copy(
+            update={"migrations": Migrations(expand=("m",), contract=(word,), applied=("m",))}
+        )
+        for word in ("m", "rm")
+    )
+    plans = [retire_plan(place, revision("1.1.0"), kept, found) for place in (one, other)]
+    assert plans[0].steps == plans[1].steps
+    assert plans[0].digest != plans[1].digest
+    stops = [retire_plan(place, revision("1.1.0"), kept) for place in (one, other, plain)]
+    assert len({each.digest for each in stops}) == 1
+    assert "migrations" not in stops[0].model_dump(mode="json")
+
+
+def test_windows_hold_for_a_contraction_and_not_for_what_only_stops() -> None:
+    settings = Migrations(expand=("m",), contract=("m",), applied=("m",))
+    opening = Window(zone="UTC", start_min=60, end_min=120)
+    place = environment().model_copy(
+        update={"migrations": settings, "calendar": Calendar(windows=(opening,))}
+    )
+    kept, found = [revision("1.0.0").ref], [Migration(name="2", phase="contract")]
+    assert retire_plan(place, revision("1.1.0"), kept, found).on_close == "finish"
+    assert retire_plan(place, revision("1.1.0"), kept).on_close is None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType, SecretSource
 from orchestrate.core.errors import SecretInvalid
 from orchestrate.core.notification import Notification, Webhook
+from orchestrate.core.revision import Artifact, snapshot
 from orchestrate.core.secret import Secret
 from orchestrate.core.secret_rules import (
     LONGEST,
@@ -17,6 +19,7 @@ from orchestrate.core.secret_rules import (
     for_application,
     for_platform,
     parted,
+    pinned,
     shown,
 )
 
@@ -83,3 +86,28 @@ def test_what_the_platform_gets_the_application_does_not() -> None:
     )
     assert for_application(found) == ("DB_URL",)
     assert for_platform(found) == {"REG_USER", "REG_PASSWORD", "SLACK_URL"}
+
+
+@pytest.mark.parametrize(
+    ("provider", "config"),
+    [
+        ("aws_ecs", {"registry": {"username": "USER", "password": "PASS"}}),
+        ("docker", {"credentials": {"username": "USER", "password": "PASS"}}),
+        ("kubernetes", {"kubeconfig_secret": "USER", "credentials": {"password": "PASS"}}),
+    ],
+)
+def test_a_login_that_the_provider_needs_is_not_the_applications(
+    provider: str, config: dict[str, JsonValue]
+) -> None:
+    found = Environment(
+        app="shop",
+        name="dev",
+        type=EnvironmentType.DEV,
+        provider=provider,
+        config=config,
+        secrets=("DB_URL", "USER", "PASS"),
+    )
+    assert for_application(found) == ("DB_URL",)
+    artifact = Artifact(kind="image", reference="shop", digest=f"sha256:{'0' * 64}")
+    revision = snapshot(found, "1.0.0", artifact, dict.fromkeys(found.secrets, "1"))
+    assert pinned(found, revision) == {"DB_URL": "1"}

@@ -7,13 +7,20 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
-from orchestrate.core.errors import OrchestrateError, SecretSourceDown, StepFailed
+from orchestrate.core.errors import (
+    MetricSourceRefused,
+    OrchestrateError,
+    SecretSourceDown,
+    StepFailed,
+)
+from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.protocols import (
     Dismantling,
     Finding,
@@ -28,7 +35,7 @@ from orchestrate.core.protocols import (
 from orchestrate.core.revision import Ref
 from orchestrate.core.secret import MASK, Secret
 from orchestrate.engine import revealed
-from orchestrate.engine.masking import NOT_SHOWN, masking
+from orchestrate.engine.masking import NOT_SHOWN, masking, masking_source
 from orchestrate.store.database import make_engine
 from orchestrate.tools.secrets import SetSecret
 from tests.support.records import revision
@@ -200,3 +207,22 @@ def test_the_http_client_logs_no_header(caplog: pytest.LogCaptureFixture) -> Non
 def test_an_error_of_ours_prints_itself_without_a_value() -> None:
     error = OrchestrateError("bad", details={"value": str(Secret(VALUE))})
     assert VALUE not in str(error.as_dict())
+
+
+def test_what_a_metric_source_says_is_wrong_holds_no_secret() -> None:
+    class Source:
+        def read(self, *_: object) -> list[None]:
+            raise MetricSourceRefused("no", why=[f"key {VALUE}", quote(VALUE, safe="")])
+
+    source = masking_source(Source(), lambda: [Secret(VALUE)])
+    with pytest.raises(MetricSourceRefused) as refused:
+        source.read(MetricQuery(), "errors", REF, 0.0, 1, 60.0)
+    assert refused.value.why == (f"key {MASK}", MASK)
+
+    def down() -> list[Secret]:
+        raise SecretSourceDown("Vault does not answer")
+
+    dark = masking_source(Source(), down)
+    with pytest.raises(MetricSourceRefused) as refused:
+        dark.read(MetricQuery(), "errors", REF, 0.0, 1, 60.0)
+    assert VALUE not in str(refused.value.as_dict())

@@ -59,12 +59,15 @@ def staging(place: Place) -> int:
         return environments.find(session, "staging").id or 0
 
 
-def run(place: Place, *phases: Phase, kind: Kind = Kind.DEPLOY) -> int:
+def run(
+    place: Place, *phases: Phase, kind: Kind = Kind.DEPLOY, needs_approval: bool = False
+) -> int:
     """A deployment that goes through these phases."""
     identity = staging(place)
     with place.store.session() as session:
         seq = deploy(session, identity, "1.1.0", kind=kind)
         row = deployments.get(session, seq)
+        row.needs_approval = needs_approval
         for phase in phases:
             deployments.set_phase(session, row, phase)
     return seq
@@ -146,6 +149,17 @@ def test_a_rollback_by_hand_is_told_as_one(place: Place, sink: Hook) -> None:
     run(place, *phases, kind=Kind.ROLLBACK)
     send_all(place)
     assert [each.body["event"] for each in sink.got] == ["started", "rolled_back"]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_clearing_up_is_told_only_where_people_are_asked_about_it(
+    place: Place, sink: Hook, asked: bool
+) -> None:
+    phases = (Phase.VALIDATING, Phase.AWAITING_APPROVAL, Phase.REJECTED)
+    run(place, *phases, kind=Kind.RETIRE, needs_approval=asked)
+    send_all(place)
+    wanted = ["started", "waiting_for_approval", "failed"] if asked else []
+    assert [each.body["event"] for each in sink.got] == wanted
 
 
 def test_what_nobody_chose_is_not_told(place: Place, sink: Hook) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import mcp_types as types
@@ -13,7 +13,7 @@ from mcp import Client
 
 from orchestrate.server.mcp.limits import MCP_TOOLS
 from tests.support.agent import MODES, Json, Mode, agent, document, error, text_of
-from tests.support.approvers import asked
+from tests.support.approvers import asked, person, register, store_of
 from tests.support.service import World
 from tests.support.service import world as a_world
 
@@ -67,6 +67,10 @@ async def test_an_agent_asks_once_and_is_told_the_command(world: World, mode: Mo
     assert found["url"] is None
     shown = world.api.call("GET", f"/api/approvals/{found['approval_id']}")
     assert shown["untrusted_summary"] in ("fixes the cart", shown["untrusted_summary"])
+    told = world.api.call("GET", f"/api/audit?subject={found['approval_id']}")["items"]
+    (said,) = [e for e in told if e["action"] == "approval.summary"]  # type: ignore[index,call-overload,union-attr]
+    assert said["details"]["summary"] == "fixes the cart"  # type: ignore[index,call-overload]
+    assert said["details"]["door"] == "mcp" and said["on_behalf_of"]  # type: ignore[index,call-overload]
     world.api.control(begun, "cancel")
 
 
@@ -151,10 +155,6 @@ async def test_an_agent_has_no_tool_that_decides(world: World, name: str) -> Non
 async def test_a_rejected_plan_is_not_asked_for_again_by_an_agent(
     world: World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    from contextlib import closing
-
-    from tests.support.approvers import person, register, store_of
-
     dana = person(tmp_path_factory.mktemp("dana"), "dana")
     with closing(store_of(world.home)) as store:
         register(store, dana)
@@ -171,6 +171,29 @@ async def test_a_rejected_plan_is_not_asked_for_again_by_an_agent(
         answers = [await client.call_tool("start_deployment", {"plan": plan}) for _ in range(20)]
     assert {error(each)["code"] for each in answers} == {"approval_rejected"}
     asked_for = world.api.call("GET", "/api/approvals?environment=nagging")["items"]
+    assert len(asked_for) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.attack("AG08", "an agent asks again for a rejected rollback", "refused, one request")
+async def test_a_rejected_rollback_is_not_asked_for_again_by_an_agent(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    finn = person(tmp_path_factory.mktemp("finn"), "finn")
+    with closing(store_of(world.home)) as store:
+        register(store, finn)
+    site = world.small("further-back", strategy=AT_ONCE)
+    world.release("9.0.0")
+    for version in ("1.0.0", "1.1.0", "9.0.0"):
+        site.live(version)
+    site.change(approvals={})
+    oldest = {"environment": site.name, "version": "1.0.0"}
+    async with agent(world.home) as client:
+        begun = document(await client.call_tool("rollback", oldest))["id"]
+        finn.decide(world.api, asked(world.api, begun), "reject")
+        world.api.wait(begun)
+        answers = [await client.call_tool("rollback", oldest) for _ in range(3)]
+    assert {error(each)["code"] for each in answers} == {"approval_rejected"}
+    asked_for = world.api.call("GET", f"/api/approvals?environment={site.name}")["items"]
     assert len(asked_for) == 1  # type: ignore[arg-type]
 
 

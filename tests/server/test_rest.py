@@ -115,7 +115,7 @@ def documents(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "get_logs": ("GET", "/api/logs?environment=job&tail=5", None),
         "control_deployment": ("POST", f"/api/deployments/{baking}/cancel", {"reason": "enough"}),
         "rollback": ("POST", "/api/environments/job/rollback", {"reason": "a drill"}),
-        "get_migrations": ("GET", "/api/environments/schema/migrations", None),
+        "get_migrations": ("POST", "/api/environments/schema/migrations", {}),
         "contract_database": ("POST", "/api/environments/schema/contract", {"confirmed": True}),
         "set_environments": ("POST", "/api/environments", {"environments": [another]}),
         "delete_environment": ("DELETE", "/api/environments/other?confirm=other", None),

@@ -19,7 +19,7 @@ from orchestrate.core.steps import Share
 from orchestrate.providers.local import LocalProvider
 from tests.support.platform import Ability, Failing, How
 from tests.support.ports import free_port
-from tests.support.secrets import NoSecrets
+from tests.support.secrets import GivenSecrets, versions
 from tests.support.waiting import eventually
 
 APP = """
@@ -89,6 +89,7 @@ class Local:
     url: str | None = None
     config: dict[str, JsonValue] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
     health: HealthGate = field(default_factory=lambda: HealthGate(interval_s=0.1))
     number: int = 0
 
@@ -109,6 +110,7 @@ class Local:
             provider="local",
             url=self.url,
             variables=self.variables,
+            secrets=tuple(self.secrets),
             health=self.health,
             config={
                 "root": str(self.root),
@@ -122,7 +124,7 @@ class Local:
 
     def another(self) -> LocalProvider:
         """A second provider of the same environment, as another process would have it."""
-        return LocalProvider(self.environment, str(self.home), NoSecrets())
+        return LocalProvider(self.environment, str(self.home), GivenSecrets(**self.secrets))
 
     def release(self, version: str, text: str = APP, *, failing: bool = False) -> Revision:
         """Put a version there and pin it."""
@@ -133,7 +135,8 @@ class Local:
         return self.pinned(version)
 
     def pinned(self, version: str) -> Revision:
-        return snapshot(self.environment, version, self.provider.resolve(version))
+        found = self.provider.resolve(version)
+        return snapshot(self.environment, version, found, versions(self.environment))
 
     def write(self, key: str | None = None) -> Write:
         """Permission for the next write."""

@@ -2,87 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
 from tests.support.api import Problem
-from tests.support.service import Site, World
+from tests.support.service import World
 from tests.support.waiting import eventually
+from tests.system.database import CONTRACT, EXPAND, let_the_window_end, site_with
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
-
-AT_ONCE = {"type": "blue-green"}
-MIGRATE = """
-import json, os, sqlite3, sys
-
-base = sqlite3.connect(os.environ["DATABASE"], timeout=20)
-base.execute("CREATE TABLE IF NOT EXISTS applied (name TEXT, phase TEXT, version TEXT)")
-what, *rest = sys.argv[1:]
-if what == "applied":
-    print("looking at", os.environ["DATABASE"])
-    print(json.dumps([name for name, in base.execute("SELECT name FROM applied")]))
-elif what == "list":
-    known = json.load(open(os.environ["BRINGS"]))
-    print(json.dumps(known.get(os.environ["ORCHESTRATE_VERSION"], [])))
-else:
-    name, phase = rest
-    if name.endswith("broken"):
-        print("no such column: price")
-        raise SystemExit(4)
-    base.execute("INSERT INTO applied VALUES (?, ?, ?)",
-                 (name, phase, os.environ["ORCHESTRATE_VERSION"]))
-base.commit()
-"""
-
-
-@dataclass
-class Database:
-    """A real one, with what each version brings."""
-
-    path: Path
-    brings: Path
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        with sqlite3.connect(self.path) as base:
-            return list(base.execute("SELECT name, phase, version FROM applied"))
-
-    def names(self) -> list[str]:
-        return [name for name, _, _ in self.rows()]
-
-
-def site_with(world: World, tmp_path: Path, name: str, **brings: object) -> tuple[Site, Database]:
-    """An environment whose versions bring these migrations; `1.0.0` is live."""
-    program = tmp_path / "migrate.py"
-    program.write_text(MIGRATE, encoding="utf-8")
-    database = Database(tmp_path / "shop.db", tmp_path / "brings.json")
-    versions = {key.removeprefix("v").replace("_", "."): found for key, found in brings.items()}
-    database.brings.write_text(json.dumps(versions), encoding="utf-8")
-    call = [sys.executable, str(program)]
-    migrations = {
-        "expand": [*call, "run", "{name}", "{phase}"],
-        "contract": [*call, "run", "{name}", "{phase}"],
-        "applied": [*call, "applied"],
-        "listed": [*call, "list"],
-        "timeout_s": 30,
-    }
-    site = world.small(
-        name,
-        strategy={**AT_ONCE, "keep_old_s": 600},
-        migrations=migrations,
-        variables={"DATABASE": str(database.path), "BRINGS": str(database.brings)},
-    )
-    site.live("1.0.0")
-    return site, database
-
-
-EXPAND = {"name": "0042_add_currency", "phase": "expand"}
-CONTRACT = {"name": "0043_drop_price", "phase": "contract"}
 
 
 @pytest.mark.trap(16)
@@ -98,7 +28,7 @@ def test_expand_runs_once_before_the_release_and_contract_not_before_its_way_bac
     done = site.deploy("1.1.0")
     assert (done.phase, done.document["remains"]) == ("succeeded", [stays])
     assert database.rows() == [("0042_add_currency", "expand", "1.1.0")]
-    _let_the_window_end(site)
+    let_the_window_end(site)
     eventually(lambda: "0043_drop_price" in database.names(), within_s=60)
     eventually(lambda: site.running() == {"1.1.0": 1}, within_s=60)
     retired = site.api.history(site.name)[0]
@@ -195,19 +125,10 @@ def test_a_service_killed_while_it_migrates_goes_on_and_migrates_once(
 def test_what_there_is_can_be_looked_at(world: World, tmp_path: Path) -> None:
     site, _ = site_with(world, tmp_path, "looked", v1_1_0=[EXPAND, CONTRACT])
     site.live("1.1.0")
-    found = site.api.call("GET", f"/api/environments/{site.name}/migrations")
+    found = site.api.call("POST", f"/api/environments/{site.name}/migrations", {})
     assert found["summary"] == "looked: 1 of 2 migrations of 1.1.0 are applied"
     states = {str(item["name"]): item["applied"] for item in _objects(found["items"])}
     assert states == {"0042_add_currency": True, "0043_drop_price": False}
-
-
-def _let_the_window_end(site: Site) -> None:
-    """As if the time for a quick rollback were over."""
-    with sqlite3.connect(site.world.home / "orchestrate.db", timeout=20) as store:
-        store.execute(
-            "UPDATE environments SET kept_until = '2020-01-01 00:00:00' WHERE name = ?",
-            (site.name,),
-        )
 
 
 def _texts(value: JsonValue) -> list[str]:

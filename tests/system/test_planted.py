@@ -262,6 +262,11 @@ def break_it(stage: Stage) -> None:
         database.execute("UPDATE environments SET timeout_s = -1")
     stage.run("deploy", "--env", "staging", "--version", "1.0.0")
     stage.call("GET", "/api/environments/staging")
+
+    def traced() -> bool:
+        return "Traceback" in (stage.world.home / "service.log").read_text("utf-8")
+
+    eventually(traced, within_s=30)  # whoever looks after the environments stumbles over it
     with database:
         database.execute("UPDATE environments SET timeout_s = 60")
         database.execute("ALTER TABLE secret_versions RENAME TO mislaid")
@@ -272,8 +277,3 @@ def break_it(stage: Stage) -> None:
     database.close()
     stage.run("deploy", "--env", "staging", "--version", "1.0.0")
     stage.run("deploy", "validate", "--env", "staging", "--version", "1.0.0")
-
-    def traced() -> bool:
-        return "Traceback" in (stage.world.home / "service.log").read_text("utf-8")
-
-    eventually(traced, within_s=30)

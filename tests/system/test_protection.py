@@ -25,6 +25,10 @@ class TestARuleThatIsMadeWeaker:
         assert refused.value.code == "approval_required"
         assert "may tighten" in str(refused.value.why)
         number = refused.value.message.split()[-1]
+        trail = world.api.call("GET", f"/api/audit?subject={number}")["items"]
+        assert isinstance(trail, list)
+        (asked,) = [e for e in trail if isinstance(e, dict) and e["action"] == "approval.request"]
+        assert "approvals are no longer required" in str(asked["details"])
         assert site.api.environment("weaker")["requires_approval"] is True
         for someone in (dana, erin):
             someone.decide(world.api, number)

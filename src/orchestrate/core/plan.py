@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from orchestrate.core import rollback
 from orchestrate.core.canonical import canonical, digest
 from orchestrate.core.change import Change
@@ -37,6 +39,13 @@ class Plan(Model):
     """Digest of the checks that must pass before it begins; None where only the usual ones do."""
     on_close: OnClose | None = None
     """What happens when its window closes on it; None where no window is set."""
+    migrations: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    """Digest of the commands that migrate; None where it migrates nothing."""
+
+    @property
+    def migrates(self) -> bool:
+        """Whether it changes the database."""
+        return any(isinstance(step, Migrate) for step in self.steps)
 
     @property
     def text(self) -> str:
@@ -101,7 +110,19 @@ def make_plan(
         steps=steps,
         gates=_gates(environment, kind),
         on_close=_on_close(environment, kind),
+        migrations=_commands(environment, steps),
     )
+
+
+def migrations_digest(environment: Environment) -> str | None:
+    """Of what `migrations` says there; None where it says nothing."""
+    settings = environment.migrations
+    return digest(settings.model_dump(mode="json")) if settings is not None else None
+
+
+def _commands(environment: Environment, steps: Sequence[Step]) -> str | None:
+    migrates = any(isinstance(step, Migrate) for step in steps)
+    return migrations_digest(environment) if migrates else None
 
 
 def _gates(environment: Environment, kind: Kind) -> str | None:
@@ -121,7 +142,8 @@ def retire_plan(
     migrations: Sequence[Migration] = (),
 ) -> Plan:
     """The plan that stops revisions which were kept for a quick rollback, and then carries out the
-    migrations that take from the database what only they needed."""
+    migrations that take from the database what only they needed. With such a migration it minds
+    the windows as a deployment does."""
     steps: list[Step] = []
     for ref in kept:
         change = Change(
@@ -132,7 +154,8 @@ def retire_plan(
             health=environment.health,
         )
         steps += [step.model_copy(update={"undo": ()}) for step in change.stop_old()]
-    steps += migrate_steps(environment, live.version, migrations, "contract")
+    contracts = migrate_steps(environment, live.version, migrations, "contract")
+    steps += contracts
     return Plan(
         app=environment.app,
         environment=environment.name,
@@ -143,6 +166,8 @@ def retire_plan(
         old=live.ref,
         new=live.ref,
         steps=tuple(steps),
+        on_close=_on_close(environment, Kind.DEPLOY) if contracts else None,
+        migrations=_commands(environment, steps),
     )
 
 

@@ -1,7 +1,11 @@
 """What protects an environment, and in what a change of its settings would protect it less."""
 
+import math
+
 from orchestrate.core.approval import Approvals
 from orchestrate.core.environment import Environment, EnvironmentType
+from orchestrate.core.names import version_key
+from orchestrate.core.validation import SEVERITIES, Checks, Security
 
 
 def rule_of(environment: Environment) -> Approvals | None:
@@ -46,6 +50,50 @@ def _times(before: Environment, after: Environment) -> list[str]:
         found.append("further openings")
     if set(was.freezes) - set(now.freezes):
         found.append("a freeze is gone")
-    if gone := sorted(set(before.checks.required) - set(after.checks.required)):
+    most, more = _hourly(before), _hourly(after)
+    if more > most:
+        found.append(f"deployments an hour {_said(most)} -> {_said(more)}")
+    return found + _asked(before.checks, after.checks)
+
+
+def _hourly(environment: Environment) -> float:
+    limit = environment.limits.deployments_per_hour if environment.limits else None
+    return math.inf if limit is None else limit
+
+
+def _said(hourly: float) -> str:
+    return f"{hourly:g}" if hourly < math.inf else "no limit"
+
+
+def _asked(was: Checks, now: Checks) -> list[str]:
+    """In what a version is asked less, or otherwise, before it is deployed. Which of two commands
+    or keys is the stricter nobody can say: only a question more is none the weaker."""
+    found: list[str] = []
+    if gone := sorted(set(was.required) - set(now.required)):
         found.append(f"checks no longer required: {', '.join(gone)}")
+    if was.tests is not None and now.tests != was.tests:
+        found.append("tests are run otherwise")
+    if was.security is not None and not _as_secure(was.security, now.security):
+        found.append("other security findings block")
+    if was.signature is not None and now.signature != was.signature:
+        found.append("other signatures are accepted")
+    if (was.tests or was.security) and now.source != was.source:
+        found.append("the commit of a version is found otherwise")
+    told_by_github = (was.tests and was.tests.github) or (was.security and was.security.github)
+    if told_by_github and now.github != was.github:
+        found.append("another GitHub is asked")
+    if now.max_age_s > was.max_age_s:
+        found.append(f"evidence is good for {was.max_age_s:g}s -> {now.max_age_s:g}s")
+    if was.floor and (not now.floor or version_key(now.floor) < version_key(was.floor)):
+        found.append(f"the oldest version {was.floor} -> {now.floor or 'any'}")
     return found
+
+
+def _as_secure(was: Security, now: Security | None) -> bool:
+    """Whether at least the same findings of the same scan block."""
+    if now is None:
+        return False
+    stricter = SEVERITIES.index(now.threshold) <= SEVERITIES.index(was.threshold)
+    fewer = set(now.allow) <= set(was.allow)
+    same = now.model_copy(update={"threshold": was.threshold, "allow": was.allow}) == was
+    return same and stricter and fewer

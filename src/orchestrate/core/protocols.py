@@ -308,6 +308,16 @@ class Dismantling(Protocol):
 
 
 @runtime_checkable
+class Rendering(Protocol):
+    """A provider that may have to run a command of the project to resolve a version."""
+
+    @property
+    def renders(self) -> bool:
+        """Whether it does, as it is configured."""
+        ...
+
+
+@runtime_checkable
 class Registered(Protocol):
     """A provider whose artifacts lie at a registry that asks who reads."""
 

@@ -12,6 +12,7 @@ from orchestrate.core.secret import MASK, Secret
 
 SHORTEST = 8
 """Characters. Shorter values are not looked for: masking them would destroy what is printed."""
+_PERCENT = re.compile("%([0-9A-Fa-f]{2})")
 TOKEN = re.compile(r"(?<![0-9A-Za-z_])orc[adsr]_[0-9A-Za-z]{58}(?![0-9A-Za-z])")
 """A token of ours, told by its form alone; for scanners of secrets too."""
 
@@ -20,35 +21,40 @@ class Redactor:
     """Masks the same values in any number of texts."""
 
     def __init__(self, values: Iterable[Secret | str] = ()) -> None:
-        found = {form for value in values for form in _forms(_text(value))}
+        texts = {_text(value) for value in values}
+        found = {form for text in texts for form in _forms(text)}
         # Not one compiled pattern: `re` keeps the texts of its patterns for later.
         self._forms = sorted(found, key=lambda form: (-len(form), form))
+        plain = {part.encode("utf-8", "surrogatepass") for text in texts for part in _parts(text)}
+        self._plain = sorted(plain, key=lambda part: (-len(part), part))
 
     def __call__(self, text: str) -> str:
         """`text` with a mask in place of each value and of each of our own tokens."""
-        return _masked(text, self._forms)
+        return _masked(text, self._forms, self._plain)
 
     def lines(self, texts: Sequence[str]) -> list[str]:
         """Each of `texts`, masked: as many as were given. Quicker than one by one."""
         whole = "\n".join(texts)
         there = [form for form in self._forms if form in whole]
-        return [_masked(text, there) for text in texts]
+        return [_masked(text, there, self._plain) for text in texts]
 
 
 def redact(text: str, values: Iterable[Secret | str] = ()) -> str:
     """`text` with a mask in place of each of `values`, and of every token of ours.
 
-    Found as they are, in base64 (also within a longer text), percent-encoded, escaped for JSON,
-    Python, HTML or a shell, in hexadecimal, line by line, and backwards. Values of less than 8
-    characters are not looked for.
+    Found as they are, in base64 (also within a longer text), percent-encoded (whichever of their
+    characters are), escaped for JSON, Python, HTML or a shell, in hexadecimal, line by line, and
+    backwards. Values of less than 8 characters are not looked for.
     """
     return Redactor(values)(text)
 
 
-def _masked(text: str, forms: Iterable[str]) -> str:
+def _masked(text: str, forms: Iterable[str], plain: Sequence[bytes]) -> str:
     for form in forms:
         if form in text:
             text = text.replace(form, MASK)
+    if plain and _PERCENT.search(text):
+        text = _percent_masked(text, plain)
     return TOKEN.sub(lambda found: found[0][:5] + MASK, text)
 
 
@@ -56,14 +62,56 @@ def _text(value: Secret | str) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _forms(value: str) -> Iterator[str]:
-    if len(value) < SHORTEST:
-        return
+def _percent_masked(text: str, plain: Sequence[bytes]) -> str:
+    """`text` with a mask where it holds one of `plain` once `%41` is read as `A`. Which characters
+    are written so is up to each program."""
+    read, at = bytearray(), [0]  # at[i]: where in the text the byte read[i] begins
+
+    def take(piece: str) -> None:
+        for char in piece:
+            encoded = char.encode("utf-8", "surrogatepass")
+            read.extend(encoded)
+            at.extend([at[-1]] * (len(encoded) - 1) + [at[-1] + 1])
+
+    position = 0
+    for found in _PERCENT.finditer(text):
+        take(text[position : found.start()])
+        read.append(int(found[1], 16))
+        position = found.end()
+        at.append(position)
+    take(text[position:])
+    for begin, end in sorted(_spans(bytes(read), at, plain), reverse=True):
+        text = text[:begin] + MASK + text[end:]
+    return text
+
+
+def _spans(read: bytes, at: Sequence[int], plain: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where in the text values begin and end, none within another one."""
+    taken = bytearray(len(read))
+    for value in plain:
+        begin = read.find(value)
+        while begin >= 0:
+            end = begin + len(value)
+            if not any(taken[begin:end]):
+                taken[begin:end] = b"\1" * len(value)
+                yield at[begin], at[end]
+            begin = read.find(value, end)
+
+
+def _parts(value: str) -> Iterator[str]:
+    """A value, and what of it may stand alone."""
     lines = [line.strip() for line in value.splitlines()]
     for text in {value, value.strip(), *(x for x in lines if not x.startswith("-----"))}:
         if len(text) >= SHORTEST:
-            yield from _escaped(text)
-            yield from _encoded(text)
+            yield text
+
+
+def _forms(value: str) -> Iterator[str]:
+    if len(value) < SHORTEST:
+        return
+    for text in _parts(value):
+        yield from _escaped(text)
+        yield from _encoded(text)
     half = len(value) // 2
     if half >= SHORTEST:
         yield value[half:] + value[:half]

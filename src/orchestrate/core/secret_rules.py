@@ -10,6 +10,7 @@ import re
 from orchestrate.core.environment import Environment, SecretSource
 from orchestrate.core.errors import SecretInvalid
 from orchestrate.core.redact import SHORTEST
+from orchestrate.core.revision import Revision
 from orchestrate.core.secret import Secret
 
 LONGEST = 64 * 1024
@@ -21,6 +22,11 @@ _AWS = frozenset(
      "AWS_SESSION_TOKEN"}
 )  # fmt: skip
 """What an environment on AWS is deployed with."""
+_SERVICES_OWN = ("ORCHESTRATE_", "AWS_", "VAULT_", "PGPASS")
+"""Beginnings of the variables by which the service itself is let in: its master key, its database,
+Vault, AWS."""
+_LOGINS = frozenset({"credentials", "registry"})
+"""Settings of providers that name a registry's user and password."""
 _COMMON = frozenset(
     {"changeme", "changeit", "password", "passw0rd", "password1", "letmein1", "12345678",
      "123456789", "1234567890", "qwertyui", "qwertyuiop", "iloveyou", "sunshine", "princess",
@@ -50,14 +56,14 @@ def shown(version: str) -> str:
 
 
 def named_elsewhere(environment: Environment) -> frozenset[str]:
-    """Secrets that other settings name: `credentials` and `..._secret` of the provider's config,
-    those of the metrics source and of notifications, the token for GitHub."""
+    """Secrets that other settings name: the login to a registry and `..._secret` of the provider's
+    config, those of the metrics source and of notifications, the token for GitHub."""
     metrics = environment.strategy.analyse.metrics
     found: set[str | None] = set(metrics.secrets.values() if metrics else ())
     found.add(environment.checks.github.token)
     found |= {name for each in environment.notifications for name in each.secrets}
     for key, value in environment.config.items():
-        if key == "credentials" and isinstance(value, dict):
+        if key in _LOGINS and isinstance(value, dict):
             found |= {each for each in value.values() if isinstance(each, str)}
         elif key.endswith("_secret") and isinstance(value, str):
             found.add(value)
@@ -74,6 +80,19 @@ def for_application(environment: Environment) -> tuple[str, ...]:
     """The secrets that the application's processes get."""
     platform = for_platform(environment)
     return tuple(name for name in environment.secrets if name not in platform)
+
+
+def pinned(environment: Environment, revision: Revision) -> dict[str, str]:
+    """The secrets that the processes of a revision get, with the version of each: those it pins and
+    no others, less what has become this program's own since."""
+    platform = for_platform(environment)
+    return {name: v for name, v in revision.secret_versions.items() if name not in platform}
+
+
+def is_services_own(variable: str) -> bool:
+    """Whether a variable of the service is what it proves itself with. No environment is given it:
+    whoever may deploy there would hold what the service holds."""
+    return variable.startswith(_SERVICES_OWN)
 
 
 def check_secret_name(name: str) -> str:

@@ -50,8 +50,9 @@ Json = dict[str, JsonValue]
 
 def needed(session: Session, environment: EnvironmentRow, plan: Plan, forced: bool) -> bool:
     """Whether somebody must say yes to this plan. The plain way back is never kept waiting, nor is
-    the service when it stops what was kept for a rollback."""
-    if plan.kind is Kind.RETIRE or rule_of(environments.as_environment(environment)) is None:
+    the service when it stops what was kept for a rollback and leaves the database alone."""
+    only_stops = plan.kind is Kind.RETIRE and not plan.migrates
+    if only_stops or rule_of(environments.as_environment(environment)) is None:
         return False
     return not is_way_back(session, environment, plan, forced)
 
@@ -211,14 +212,17 @@ def waiting_begins(session: Session, row: DeploymentRow, request: ApprovalRow) -
     audit_request(session, request, "approval.request", "ok", {"asks": asks(request)})
 
 
-def withdraw(session: Session, row: DeploymentRow, error: Cancelled, by: str) -> bool:
-    """End a deployment that waits for an approval, which has changed nothing. False when it waits
-    no more. The caller holds the environment."""
+def withdraw(
+    session: Session, row: DeploymentRow, error: Cancelled, by: str, person: str | None = None
+) -> bool:
+    """End a deployment that waits for an approval, which has changed nothing, in the name of `by`
+    and the `person` behind. False when it waits no more. The caller holds the environment."""
     if row.phase != Phase.AWAITING_APPROVAL.value:
         return False
     request = _request(session, row.seq or 0)
     end(session, request, State.WITHDRAWN, Phase.CANCELLED, error)
-    audit_request(session, request, "approval.withdraw", "ok", {"why": error.message}, actor=by)
+    why: Json = {"why": error.message}
+    audit_request(session, request, "approval.withdraw", "ok", why, actor=by, person=person)
     return True
 
 

@@ -17,17 +17,16 @@ from orchestrate.core.errors import (
     UnknownEnvironment,
     WindowClosed,
 )
-from orchestrate.core.migrations import stays
 from orchestrate.core.notification import NOT_BEGUN, Facts, Happening
-from orchestrate.core.plan import Plan, retire_plan, step_keys
+from orchestrate.core.plan import Plan, step_keys
+from orchestrate.core.protection import rule_of
 from orchestrate.engine import journal
 from orchestrate.engine.approving import is_way_back, needed, withdraw
 from orchestrate.engine.expecting import refuse_in_vain
-from orchestrate.engine.gatekeeping import refuse_closed
+from orchestrate.engine.gatekeeping import closed_to, refuse_closed
 from orchestrate.engine.limiting import refuse_storm
-from orchestrate.engine.migrating import outstanding
-from orchestrate.engine.planning import Draft, redraft
-from orchestrate.engine.site import Place, secrets_of, site_of
+from orchestrate.engine.planning import Draft, draft_retirement, redraft
+from orchestrate.engine.site import Place
 from orchestrate.store import deployments, environments, outbox, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, now
@@ -181,13 +180,14 @@ def _replan(
 
 def retire(place: Place, environment_id: int) -> int | None:
     """Ask to stop the revision that was kept for a rollback; None when there is nothing to stop,
-    or somebody else holds the environment (then it comes again)."""
+    or somebody else holds the environment (then it comes again). The database is contracted with it
+    only where nobody needs to say yes and no window is closed: else that is left for a person."""
     with place.store.session() as session:
         if deployments.running(session, environment_id) is not None:
             return None
         row = environments.get(session, environment_id)
         try:
-            draft = draft_retirement(session, place, row)
+            draft = _retirement(session, place, row)
         except MigrationFailed as error:
             log.warning("what %s kept is not retired yet: %s", row.name, error.message)
             journal.put_off(session, row)
@@ -199,25 +199,17 @@ def retire(place: Place, environment_id: int) -> int | None:
     request = Request(actor=SERVICE, reason="its time for a quick rollback is over")
     try:
         return take(place.store, draft, request)[0]
-    except (EnvironmentBusy, PlanChanged):
+    except (EnvironmentBusy, PlanChanged, WindowClosed):
         return None
 
 
-def draft_retirement(session: Session, place: Place, row: EnvironmentRow) -> Draft | None:
-    """The plan that ends the time of a quick rollback: it stops what was kept, and contracts the
-    database. None where nothing is live."""
-    live = revisions.live(session, row)
-    if live is None:
-        return None
-    site = site_of(row, place)
-    observed = site.provider.observe()
-    kept = [r.revision for r in observed.running if r.revision.key != live.key]
-    secrets = secrets_of(site.environment, place)
-    migrations = outstanding(site.environment, secrets, live.version)
-    target = revisions.as_revision(live)
-    plan = retire_plan(site.environment, target, kept, migrations)
-    said = [stays(m, None) for m in migrations if m.phase == "contract"]
-    return Draft(row, site, plan, target, live.replicas, live, observed, None, tuple(said))
+def _retirement(session: Session, place: Place, row: EnvironmentRow) -> Draft | None:
+    """What the service may do by itself, since nobody asked for it."""
+    if rule_of(environments.as_environment(row)) is None:
+        draft = draft_retirement(session, place, row)
+        if draft is None or closed_to(draft) is None:
+            return draft
+    return draft_retirement(session, place, row, contract=False)
 
 
 def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
@@ -287,6 +279,7 @@ def _make_way(session: Session, draft: Draft, request: Request) -> None:
             fix=["once the rollback is done, plan and ask again: orchestrate deploy"],
         ),
         by=request.actor,
+        person=request.person,
     )
 
 

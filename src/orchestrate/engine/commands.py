@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrate.core.untrusted import clean
+from orchestrate.engine.revealed import masked
 from orchestrate.providers.processes import contained
 
 KEPT = 64 * 1024
@@ -36,7 +37,7 @@ class Ran:
     code: int | None
     """Exit code, negative for a signal; None when its time was over or it could not be started."""
     output: str
-    """The last KEPT bytes that it wrote, to either stream. Untrusted."""
+    """The last KEPT bytes that it wrote, to either stream, masked. Untrusted."""
     took_s: float
     problem: str | None
     """What was wrong, in one line; None when it ended with 0."""
@@ -74,7 +75,8 @@ def run(
     code = _wait(process, within_s)
     reading.join(GRACE_S)
     took_s = round(time.monotonic() - began, 3)
-    output = bytes(tail).decode("utf-8", "replace")
+    # Before anything of it is cut: half a value is found by nobody.
+    output = masked(bytes(tail).decode("utf-8", "replace"))
     return Ran(code, output, took_s, _problem(command[0], code, within_s), code is None)
 
 

@@ -26,12 +26,13 @@ LEAST_S = 60.0
 """Time over which traffic is averaged, however short the revision has been serving."""
 
 
-def expected(session: Session, draft: Draft) -> Expected | None:
-    """What can be expected of the first analysis of a plan; None for a plan that has none."""
+def expected(session: Session, draft: Draft, may_run: bool = True) -> Expected | None:
+    """What can be expected of the first analysis of a plan; None for a plan that has none. Unless
+    `may_run`, no command of the project is asked for the traffic."""
     first = _first(draft)
     if first is None:
         return None
-    return expect(_traffic(session, draft), first.percent, first.policy)
+    return expect(_traffic(session, draft, may_run), first.percent, first.policy)
 
 
 def refuse_in_vain(session: Session, draft: Draft) -> None:
@@ -59,12 +60,14 @@ def _first(draft: Draft) -> Analyse | None:
     return next((step for step in draft.plan.steps if isinstance(step, Analyse)), None)
 
 
-def _traffic(session: Session, draft: Draft) -> Traffic | None:
+def _traffic(session: Session, draft: Draft, may_run: bool) -> Traffic | None:
     """The live revision's traffic, averaged since it began to serve."""
     live, deployment = draft.live, draft.row.live_deployment
     if live is None or deployment is None:
         return None
     metrics = draft.site.environment.strategy.analyse.metrics
+    if metrics is not None and metrics.source == "command" and not may_run:
+        return None
     if metrics is not None and ERRORS in metrics.queries:
         return _sampled(draft, revisions.as_revision(live).ref)
     try:

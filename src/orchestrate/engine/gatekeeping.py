@@ -89,13 +89,19 @@ def asks_exemption(session: Session, deployment: int) -> bool:
     return break_glass_of(session, deployment) is not None
 
 
+def closed_to(draft: Draft) -> str | None:
+    """Why the plan may not begin now; None when it may. A rollback is never kept out, nor is what
+    only stops what was kept."""
+    plan = draft.plan
+    if plan.kind is Kind.ROLLBACK or (plan.kind is Kind.RETIRE and not plan.migrates):
+        return None
+    needs_s = sum(takes(step) for step in plan.steps)
+    return refusal(draft.site.environment.calendar, datetime.now(UTC), needs_s)
+
+
 def refuse_closed(draft: Draft, exempt: bool) -> None:
-    """Raises WindowClosed for a deployment that may not begin now. A rollback is never kept out."""
-    if draft.plan.kind is not Kind.DEPLOY or exempt:
-        return
-    calendar = draft.site.environment.calendar
-    needs_s = sum(takes(step) for step in draft.plan.steps)
-    closed = refusal(calendar, datetime.now(UTC), needs_s)
+    """Raises WindowClosed for a change that may not begin now."""
+    closed = None if exempt else closed_to(draft)
     if closed is None:
         return
     name = draft.row.name

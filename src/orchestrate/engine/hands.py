@@ -38,6 +38,7 @@ from orchestrate.engine.executors.look import Look, Scene, paced, watched
 from orchestrate.engine.executors.traffic import serving
 from orchestrate.engine.gatekeeping import Job, asks_exemption, exemption_of
 from orchestrate.engine.growing import added
+from orchestrate.engine.hushing import hushed
 from orchestrate.engine.journal import Order
 from orchestrate.engine.planning import redraft
 from orchestrate.engine.returning import elsewhere
@@ -58,7 +59,7 @@ class WorldlyHands:
 
     def __init__(self, place: Place, lease: str, changed: Callable[[int], None]) -> None:
         self.approving = Approving(Seal(place.home))
-        self._place = place
+        self.place = self._place = place
         self._store = place.store
         self._lease = lease
         self._changed = changed
@@ -69,6 +70,7 @@ class WorldlyHands:
         with self._store.session() as session:
             return journal.order_of(session, seq)
 
+    @hushed
     def validate(self, order: Order, seq: int) -> Json:
         """Ask the gates: the plan may have been made a while ago.
 
@@ -160,6 +162,7 @@ class WorldlyHands:
             return _answer(_told(error))
         return {"digest": draft.plan.digest}
 
+    @hushed
     def act(self, order: Order, step: Step, number: int, key: str) -> Json:
         """Send the step's write."""
         act = executor(step).act
@@ -181,6 +184,7 @@ class WorldlyHands:
             answer = self.act(order, step, number, key)
             return {**answer, "requests": counting.result()}
 
+    @hushed
     def look(self, order: Order, step: Step, memory: Json) -> Json:
         """Ask how the step stands."""
         if executor(step).look is None:

@@ -13,6 +13,7 @@ import httpx2
 from pydantic import JsonValue
 
 from orchestrate.core.untrusted import clean
+from orchestrate.engine.revealed import masked
 
 MOST_BYTES = 1024 * 1024
 
@@ -37,7 +38,8 @@ class Reply:
     @property
     def shown(self) -> str:
         """The beginning of the body, in one line. Untrusted."""
-        return clean(self.body[:400].decode("utf-8", "replace"), limit=160)
+        text = self.body[: 64 * 1024].decode("utf-8", "replace")
+        return clean(masked(text)[:400], limit=160)  # masked before it is cut
 
 
 @cache

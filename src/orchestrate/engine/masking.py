@@ -2,14 +2,24 @@
 before it is recorded, logged or shown anywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import Any, cast
 
+from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.errors import OrchestrateError
-from orchestrate.core.protocols import Finding, LiveState, LogLine, Provider, Replica, Restorable
+from orchestrate.core.metrics import MetricQuery
+from orchestrate.core.protocols import (
+    Finding,
+    LiveState,
+    LogLine,
+    MetricSource,
+    Provider,
+    Replica,
+    Restorable,
+)
 from orchestrate.core.redact import Redactor
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.secret import Secret
@@ -24,6 +34,26 @@ def masking(provider: Provider, values: Values) -> Provider:
     They are read only when there is something to mask. A text that cannot be masked is not shown.
     """
     return cast(Provider, _face(type(provider))(provider, values))
+
+
+def masking_source(source: MetricSource, values: Values) -> MetricSource:
+    """`source` with every error it raises masked for `values`: it may repeat what it was let in
+    with, or what a command of the project printed."""
+    return _MaskingSource(source, values)
+
+
+class _MaskingSource:
+    def __init__(self, inner: MetricSource, values: Values) -> None:
+        self._inner, self._values = inner, values
+
+    def read(
+        self, query: MetricQuery, name: str, revision: Ref, since: float, slots: int, slot_s: float
+    ) -> Sequence[Counts | None]:
+        try:
+            return self._inner.read(query, name, revision, since, slots, slot_s)
+        except Exception as error:
+            mask_error(error, _mask_of(self._values))
+            raise
 
 
 class _Masking:
@@ -80,10 +110,7 @@ class _Masking:
                 yield replace(line, text=text)
 
     def _mask(self) -> "_Mask":
-        try:
-            return _Mask(Redactor(self._values()))
-        except OrchestrateError:
-            return _Mask(None)
+        return _mask_of(self._values)
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -92,6 +119,13 @@ class _Masking:
         except Exception as error:
             mask_error(error, self._mask())
             raise
+
+
+def _mask_of(values: Values) -> "_Mask":
+    try:
+        return _Mask(Redactor(values()))
+    except OrchestrateError:
+        return _Mask(None)
 
 
 class _Mask:

@@ -15,7 +15,9 @@ from orchestrate.core.environment import Environment
 from orchestrate.core.errors import MigrationFailed, SecretMissing
 from orchestrate.core.migrations import Migration, MigrationPhase, pending, phase_of
 from orchestrate.core.protocols import Secrets
-from orchestrate.core.secret import MASK, Secret
+from orchestrate.core.redact import Redactor
+from orchestrate.core.secret import Secret
+from orchestrate.core.secret_rules import for_application
 from orchestrate.engine.commands import Ran, filled, run
 
 ASKING_S = 30.0
@@ -174,16 +176,13 @@ def _run(
         directory=_root(environment),
         within_s=within_s,
     )
-    output = ran.output
-    for value in values.values():
-        if value.reveal():
-            output = output.replace(value.reveal(), MASK)
-    return replace(ran, output=output)
+    mask = Redactor(values.values())
+    return replace(ran, output=mask(ran.output))
 
 
 def _values(environment: Environment, secrets: Secrets) -> dict[str, Secret]:
     try:
-        return {name: secrets.get(name) for name in environment.secrets}
+        return {name: secrets.get(name) for name in for_application(environment)}
     except SecretMissing as error:
         raise MigrationFailed(error.message, why=error.why, fix=error.fix) from error
 

@@ -7,11 +7,12 @@ from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import (
     NoRollbackTarget,
     NotRestorable,
+    PlanChanged,
     Quarantined,
 )
 from orchestrate.core.migrations import Migration, stays
 from orchestrate.core.names import check_version, did_you_mean
-from orchestrate.core.plan import Plan, make_plan
+from orchestrate.core.plan import Plan, make_plan, retire_plan
 from orchestrate.core.protocols import LiveState, Restorable
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Migrate
@@ -101,6 +102,27 @@ def draft_rollback(
     return replace(draft, remains=remains)
 
 
+def draft_retirement(
+    session: Session, place: Place, row: EnvironmentRow, contract: bool = True
+) -> Draft | None:
+    """The plan that ends the time of a quick rollback: it stops what was kept, and contracts the
+    database unless `contract` is false. None where nothing is live. Raises MigrationFailed."""
+    live = revisions.live(session, row)
+    if live is None:
+        return None
+    site = site_of(row, place)
+    observed = site.provider.observe()
+    kept = [r.revision for r in observed.running if r.revision.key != live.key]
+    migrations: tuple[Migration, ...] = ()
+    if contract:
+        secrets = secrets_of(site.environment, place)
+        migrations = outstanding(site.environment, secrets, live.version)
+    target = revisions.as_revision(live)
+    plan = retire_plan(site.environment, target, kept, migrations)
+    said = [stays(m, None) for m in migrations if m.phase == "contract"]
+    return Draft(row, site, plan, target, live.replicas, live, observed, None, tuple(said))
+
+
 def remains_of(plan: Plan, before: str | None) -> tuple[str, ...]:
     """What no rollback takes back of what the plan does, in words; `before` is the version that
     is live, and must work with it."""
@@ -116,6 +138,11 @@ def redraft(session: Session, place: Place, row: EnvironmentRow, plan: Plan, for
     version = plan.new.version if plan.new else ""
     if plan.kind is Kind.ROLLBACK:
         return draft_rollback(session, place, row, version, force, plan.to_digest)
+    if plan.kind is Kind.RETIRE:
+        found = draft_retirement(session, place, row, contract=plan.migrates)
+        if found is None:
+            raise PlanChanged(f"nothing is live in {row.name} any more", fix=["nothing is to do"])
+        return found
     return draft_deployment(session, place, row, version, plan.strategy, force)
 
 

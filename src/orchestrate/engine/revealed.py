@@ -1,7 +1,10 @@
-"""Values that this process has seen: what it writes into its own log is masked for them."""
+"""Values that this process has seen: what it logs, and what is said to it, is masked for them."""
 
 import logging
+from collections.abc import Iterator, Mapping
 from threading import Lock
+
+from pydantic import JsonValue
 
 from orchestrate.core.redact import Redactor
 from orchestrate.core.secret import Secret
@@ -26,12 +29,46 @@ def note(value: Secret) -> Secret:
 
 def masked(text: str) -> str:
     """`text` without any value that this process has seen, and without a token of ours."""
+    return _redactor()(text)
+
+
+def masked_json(value: JsonValue) -> JsonValue:
+    """`value` with each text in it masked; names of members stay."""
+    texts = list(_texts(value))
+    clean = dict(zip(texts, _redactor().lines(texts), strict=True))
+    return _replaced(value, clean)
+
+
+def _redactor() -> Redactor:
     global _mask
     with _lock:
         if _mask is None:
             _mask = Redactor(_seen.values())
-        mask = _mask
-    return mask(text)
+        return _mask
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
+
+
+def _replaced(value: JsonValue, clean: Mapping[str, str]) -> JsonValue:
+    match value:
+        case str():
+            return clean[value]
+        case list():
+            return [_replaced(each, clean) for each in value]
+        case dict():
+            return {key: _replaced(each, clean) for key, each in value.items()}
+        case _:
+            return value
 
 
 class MaskingFormatter(logging.Formatter):

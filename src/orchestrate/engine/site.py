@@ -1,15 +1,18 @@
 """A site: one environment with its provider, as the engine and the operations use it."""
 
+import logging
+import time
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 from orchestrate.core.environment import Environment
+from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.metrics import Metrics
 from orchestrate.core.protocols import MetricSource, Provider, ProviderFactory, Restorable
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import Secret
-from orchestrate.engine.masking import masking
+from orchestrate.engine.masking import masking, masking_source
 from orchestrate.engine.secrets import EnvironmentSecrets
 from orchestrate.providers import named
 from orchestrate.providers.metrics import source_of
@@ -17,7 +20,13 @@ from orchestrate.store import environments, revisions
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow
 
+log = logging.getLogger(__name__)
+
 MOST_SOURCES = 32
+KNOWN_FOR_S = 30.0
+"""Time after which the values of an environment are read anew, to mask what is said there."""
+_learnt: dict[tuple[str, str, str], tuple[float, bool]] = {}
+"""When they were last read, and whether they ever could be."""
 _sources: dict[tuple[str, str, str, str], MetricSource] = {}
 """Metric sources in use, the one that was used last at the end."""
 
@@ -94,8 +103,9 @@ def metrics_of(
     if metrics is None:
         return None
     key = (str(place.home), environment.app, environment.name, metrics.model_dump_json())
-    found = _sources.pop(key, None) or source_of(
-        metrics, environment, secrets_of(environment, place)
+    found = _sources.pop(key, None) or masking_source(
+        source_of(metrics, environment, secrets_of(environment, place)),
+        partial(_known_values, environment, place),
     )
     _sources[key] = found
     while len(_sources) > MOST_SOURCES:
@@ -106,6 +116,23 @@ def metrics_of(
 def secrets_of(environment: Environment, place: Place) -> EnvironmentSecrets:
     """The secrets of an environment, read when a provider asks for one."""
     return EnvironmentSecrets(environment, place.store)
+
+
+def learn(environment: Environment, place: Place) -> bool:
+    """Have this process know every value that may be said to it here, so that it is masked. False
+    where some cannot be read, and none was known before. Whoever keeps them is asked seldom, the
+    more so where they do not answer."""
+    key = (str(place.home), environment.app, environment.name)
+    at, known = _learnt.get(key, (-KNOWN_FOR_S, False))
+    if time.monotonic() - at < KNOWN_FOR_S:
+        return known
+    try:
+        _known_values(environment, place)
+        known = True
+    except OrchestrateError as error:
+        log.warning("secrets of %s could not be read: %s", environment.name, error.message)
+    _learnt[key] = time.monotonic(), known
+    return known
 
 
 def _known_values(environment: Environment, place: Place) -> list[Secret]:

@@ -14,7 +14,7 @@ from orchestrate.core.revision import Revision
 from orchestrate.core.steps import takes
 from orchestrate.core.windows import Exemption
 from orchestrate.engine.checks.subject import Recall, Subject, Target
-from orchestrate.engine.site import Place, secrets_of, site_of
+from orchestrate.engine.site import Place, learn, secrets_of, site_of
 from orchestrate.store import evidence, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
@@ -45,6 +45,7 @@ def subject_of(
     """
     site = site_of(row, place)
     environment = site.environment
+    learn(environment, place)
     return Subject(
         site=site,
         home=place.home,

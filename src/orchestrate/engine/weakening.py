@@ -18,7 +18,7 @@ from orchestrate.core.errors import ApprovalRequired, Forbidden, OrchestrateErro
 from orchestrate.core.identity import Principal, Role
 from orchestrate.core.protection import rule_of
 from orchestrate.engine.counting import count
-from orchestrate.engine.requesting import audit_request, expire, open_request, ours, use_up
+from orchestrate.engine.requesting import asks, audit_request, expire, open_request, ours, use_up
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvals, approvers, audit
 from orchestrate.store.approvals import ApprovalRow
@@ -110,7 +110,7 @@ def _open_one(
         open_still = each.ended_at is None and not expire(session, each, now())
         if open_still and each.person == principal.person:
             return each
-    return open_request(
+    request = open_request(
         session,
         seal,
         weakening.row,
@@ -126,6 +126,9 @@ def _open_one(
         person=principal.person,
         summary="\n".join(weakening.lines),
     )
+    details: dict[str, JsonValue] = {"asks": asks(request), "change": [*weakening.lines]}
+    audit_request(session, request, "approval.request", "ok", details)
+    return request
 
 
 def _approved(session: Session, seal: Seal, request: ApprovalRow) -> bool:

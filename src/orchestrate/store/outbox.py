@@ -86,10 +86,11 @@ class OutboxRow(Base, table=True):
 def tell_phase(session: Session, row: DeploymentRow, phase: Phase) -> None:
     """Record what is to be told of a deployment that has come to `phase`, in its transaction."""
     happening = _HAPPENINGS.get(phase)
-    if happening is None or (row.kind == Kind.RETIRE.value and phase is Phase.SUCCEEDED):
+    if happening is None:
         return
-    if row.kind == Kind.RETIRE.value and phase is not Phase.ROLLBACK_FAILED:
-        return  # our own housekeeping; a failed one comes again
+    housekeeping = row.kind == Kind.RETIRE.value and not row.needs_approval
+    if housekeeping and phase is not Phase.ROLLBACK_FAILED:
+        return  # our own; a failed one comes again
     if phase is Phase.FAILED and row.result == WindowClosed.code:
         happening = Happening.FROZEN
     if phase is Phase.SUCCEEDED and row.kind == Kind.ROLLBACK.value:

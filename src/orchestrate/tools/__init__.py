@@ -191,6 +191,7 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         toolset="deploy",
         hints=ACT,
         role=Role.DEPLOYER,
+        records=True,
     ),
     Operation(
         name="rollback",
@@ -212,10 +213,10 @@ TOOLS: tuple[Operation[Any, Any], ...] = (
         run=migrations.get_migrations,
         arguments=migrations.GetMigrations,
         document=migrations.MigrationsDocument,
-        rest=("GET", "/api/environments/{environment}/migrations"),
-        toolset="read",
-        hints=LOOK,
-        role=Role.VIEWER,
+        rest=("POST", "/api/environments/{environment}/migrations"),
+        toolset="deploy",
+        hints=PREPARE,  # it runs the project's commands
+        role=Role.DEPLOYER,
         mcp=False,
     ),
     Operation(

@@ -123,7 +123,7 @@ async def request_approval(context: Context, given: RequestApproval) -> AskedDoc
             seq = deployment.seq or 0
             row = approvals.of_deployment(session, seq)
             if row is not None:
-                _say(session, row, given.summary)
+                _say(context, session, row, given.summary)
                 return _asked(session, row)
             _refuse_needless(Phase(deployment.phase), seq, deployment.needs_approval)
         if time.monotonic() > until:
@@ -175,11 +175,14 @@ def _decide(context: Context, given: Decide, decision: Decision) -> ApprovalDocu
         return present_approval.approval(session, service.place, row, None)
 
 
-def _say(session: Session, row: ApprovalRow, summary: str | None) -> None:
-    """What is said first stays: a request does not change under who reads it."""
+def _say(context: Context, session: Session, row: ApprovalRow, summary: str | None) -> None:
+    """What is said first stays: a request does not change under who reads it. The trail has who
+    said it."""
     if summary is not None and row.summary is None and row.state == State.WAITING.value:
         row.summary = clean(summary)
         session.add(row)
+        details = {"environment": row.environment, "plan": row.plan_digest, "summary": row.summary}
+        audit.append(session, context.caller.event("approval.summary", row.name, **details))
 
 
 def _refuse_needless(phase: Phase, seq: int, needs: bool) -> None:

@@ -13,7 +13,7 @@ from orchestrate.core.errors import (
     NotNow,
 )
 from orchestrate.engine.approving import held, withdraw
-from orchestrate.store import deployments, environments, revisions
+from orchestrate.store import audit, deployments, environments, revisions
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
 from orchestrate.tools import present
@@ -142,6 +142,7 @@ def control_deployment(context: Context, given: ControlDeployment) -> Deployment
         _check_action(row, given.action)
         if given.action is Action.PROMOTE:
             _check_promoter(context, session, row)
+        _record(context, session, row, given)
         if row.taken_at is None and _withdraw(context, session, row):
             return present.deployment(session, row)
         stopped = given.action is Action.CANCEL and _stop_waiting(context, session, row, given)
@@ -158,6 +159,21 @@ def control_deployment(context: Context, given: ControlDeployment) -> Deployment
 
 
 # -- helpers, in call order
+
+
+def _record(
+    context: Context, session: Session, row: DeploymentRecord, given: ControlDeployment
+) -> None:
+    """Tell the trail who steers it, through which door, before anything of it is done."""
+    place = environments.get(session, row.environment_id)
+    event = context.caller.event(
+        "deployment.control",
+        f"d{row.seq}",
+        environment=f"{place.app}/{place.name}",
+        action=given.action.value,
+        reason=given.reason,
+    )
+    audit.append(session, event)
 
 
 def _by(context: Context) -> str:
@@ -212,7 +228,8 @@ def _stop_waiting(
     _check_action(row, Action.CANCEL)
     said = f": {given.reason}" if given.reason else ""
     error = Cancelled(f"cancelled by {_by(context)}{said}")
-    return withdraw(session, row, error, by=context.caller.actor)
+    principal = context.caller.principal
+    return withdraw(session, row, error, by=principal.name, person=principal.person)
 
 
 def _check_promoter(context: Context, session: Session, row: DeploymentRecord) -> None:

@@ -230,7 +230,7 @@ class FollowDocument(Document):
 class PlanChange(Document):
     sign: Sign
     what: str
-    """`version`, `artifact`, `variable`, `config`, `health`, `replicas`."""
+    """`version`, `artifact`, `variable`, `config`, `health`, `replicas`, `migration`."""
     name: str
     before: str | None
     after: str | None

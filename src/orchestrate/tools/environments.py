@@ -40,7 +40,7 @@ _SHOWN = ("type", "provider", "url", "config", "strategy", "health", "variables"
           "requires_approval", "timeout_s", "when_busy", *environments.RULES)  # fmt: skip
 
 
-_STOOD_ON = frozenset({"type", "provider", "url", "config"})
+_STOOD_ON = frozenset({"type", "provider", "url", "config", "migrations"})
 
 
 class SetEnvironments(Arguments):

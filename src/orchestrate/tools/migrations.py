@@ -6,9 +6,9 @@ from pydantic import Field
 
 from orchestrate.core.errors import ConfirmationNeeded, NothingToDo
 from orchestrate.core.migrations import Migration, stays
-from orchestrate.engine.asking import draft_retirement, take
+from orchestrate.engine.asking import take
 from orchestrate.engine.migrating import applied, listed
-from orchestrate.engine.planning import Draft
+from orchestrate.engine.planning import Draft, draft_retirement
 from orchestrate.engine.site import secrets_of
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session
@@ -16,7 +16,7 @@ from orchestrate.store.tables import EnvironmentRow
 from orchestrate.tools import present
 from orchestrate.tools.documents import DeploymentDocument, Document
 from orchestrate.tools.operation import Arguments, Context
-from orchestrate.tools.starting import request_of
+from orchestrate.tools.starting import refuse_asking_again, request_of
 
 
 class GetMigrations(Arguments):
@@ -48,7 +48,8 @@ class MigrationsDocument(Document):
 
 
 def get_migrations(context: Context, given: GetMigrations) -> MigrationsDocument:
-    """The migrations of the live version, and which of them the database has."""
+    """The migrations of the live version, and which of them the database has, as the project's own
+    commands tell: they run."""
     place = context.service.place
     with context.service.store.session() as session:
         row = environments.find(session, given.environment)
@@ -81,6 +82,7 @@ def contract_database(context: Context, given: Contract) -> DeploymentDocument:
         draft = draft_retirement(session, service.place, row)
         _refuse(session, row, draft, given.confirmed)
         assert draft is not None
+        refuse_asking_again(context, session, draft)
     request = request_of(context, given.reason)
     seq, begins = take(service.store, draft, request)
     if begins:

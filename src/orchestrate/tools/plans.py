@@ -10,6 +10,7 @@ from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import InvalidInput
+from orchestrate.core.identity import Role
 from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.revision import Revision
@@ -52,7 +53,8 @@ class ShowPlan(Arguments):
 
 def plan_deployment(context: Context, given: PlanDeployment) -> PlanDocument:
     """Work out the exact steps of a deployment (or kind rollback), what differs, and the way
-    back, under a digest. Nothing runs until start_deployment. Show the plan to the person.
+    back, under a digest. Nothing is changed until start_deployment, though the commands that list
+    migrations run, where there are any. Show the plan to the person.
     """
     service = context.service
     with service.store.session() as session:
@@ -94,6 +96,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
     moves = f"{from_version or 'nothing'} -> {version}"
     summary = f"plan {short(plan.digest)}: {name} {moves}, {plan.strategy.value}"
     people = needed(session, row, plan, forced=False)
+    seen = expected(session, draft, may_run=context.caller.principal.may(Role.DEPLOYER))
     if not plan.steps:
         number = f" (r{draft.live.id})" if draft.live else ""
         summary = f"{name} already serves {version} with this config{number}. Nothing to do."
@@ -121,7 +124,7 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         window=_window(draft),
         on_close=plan.on_close,
         at_least_s=sum(takes(step) for step in plan.steps),
-        analysis=expected_document(found) if (found := expected(session, draft)) else None,
+        analysis=expected_document(seen) if seen else None,
         expires_at=kept.expires_at,
         summary=summary,
         next=[] if not plan.steps else [f"start_deployment(plan={short(plan.digest)!r})"],

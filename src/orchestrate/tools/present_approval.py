@@ -9,7 +9,7 @@ from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.identity import Principal
 from orchestrate.core.plan import Plan
-from orchestrate.core.steps import takes
+from orchestrate.core.steps import Migrate, takes
 from orchestrate.core.untrusted import clean
 from orchestrate.engine import sshsig
 from orchestrate.engine.counting import problem
@@ -150,11 +150,26 @@ def _changes(
     if deployment is not None:
         old = deployment.from_revision_id
         before = revisions.as_revision(revisions.get(session, old)) if old else None
-        return compare(
-            before, revisions.as_revision(revisions.get(session, deployment.to_revision_id))
-        )
+        after = revisions.as_revision(revisions.get(session, deployment.to_revision_id))
+        found = _migrations(deployment)
+        return found if found and before == after else [*found, *compare(before, after)]
     lines = (row.summary or "").splitlines()
     return [PlanChange(sign="-", what="rule", name=line, before=None, after=None) for line in lines]
+
+
+def _migrations(deployment: DeploymentRow) -> list[PlanChange]:
+    """What it does to the database, which no rollback takes back."""
+    return [
+        PlanChange(
+            sign="-" if step.phase == "contract" else "+",
+            what="migration",
+            name=step.name,
+            before=None,
+            after=f"({step.phase})",
+        )
+        for step in Plan.model_validate(deployment.plan).steps
+        if isinstance(step, Migrate)
+    ]
 
 
 def _checks(session: Session, deployment: DeploymentRow | None) -> str | None:

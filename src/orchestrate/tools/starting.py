@@ -85,7 +85,7 @@ def start_deployment(context: Context, given: StartDeployment) -> DeploymentDocu
             _refuse_other_way(same, glass)
             return present.deployment(session, same)
         draft = _again(context, session, row, kept, given.force)
-        _refuse_asking_again(context, session, draft)
+        refuse_asking_again(context, session, draft)
         confirmed = glass is not None or getattr(given, "confirmed", False)
         _check_permission(session, draft, given.force, confirmed)
     request = replace(
@@ -111,6 +111,8 @@ def rollback(context: Context, given: Rollback) -> DeploymentDocument:
         row = environments.find(session, given.environment)
         _refuse_while_deploying(session, row)
         draft = draft_rollback(session, service.place, row, given.version, given.force)
+        if not is_way_back(session, row, draft.plan, given.force):
+            refuse_asking_again(context, session, draft)
         _check_permission(session, draft, given.force, getattr(given, "confirmed", False))
     request = replace(
         request_of(context, given.reason), quarantine=given.quarantine, force=given.force
@@ -210,6 +212,8 @@ def _moved(row: EnvironmentRow, kept: PlanRow, draft: Draft) -> PlanChanged:
         why.append("what must be known before a deployment there is asked differently now")
     if was.on_close != is_now.on_close:
         why.append("what happens when its window closes is set differently now")
+    if was.migrations != is_now.migrations:
+        why.append("what there is to migrate, or its commands, are others now")
     if not why:
         why.append("what runs there was observed to be different")
     return PlanChanged(
@@ -250,8 +254,9 @@ def _refuse_other_way(same: DeploymentRecord, glass: str | None) -> None:
     )
 
 
-def _refuse_asking_again(context: Context, session: Session, draft: Draft) -> None:
-    """An agent does not ask again for the very plan that a person rejected."""
+def refuse_asking_again(context: Context, session: Session, draft: Draft) -> None:
+    """An agent does not ask again for the very plan that a person rejected. Raises
+    ApprovalRejected."""
     if context.caller.principal.kind == "person":
         return
     asked = approvals.newest_of_plan(session, draft.site.id, draft.plan.digest)

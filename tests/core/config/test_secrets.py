@@ -55,6 +55,8 @@ def test_names_values_and_places_are_told_apart() -> None:
         ("A: {ssm: /x, key: k}", "does not go with ssm"),
         ("A: {vault: 'a@b', key: k}", "has a character that no name there has"),
         ("A: {elsewhere: x}", "unknown key"),
+        ("A: {env: ORCHESTRATE_MASTER_KEY}", "names a variable of the service's own"),
+        ("A: {env: AWS_SECRET_ACCESS_KEY}", "names a variable of the service's own"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(line: str, says: str) -> None:

@@ -16,9 +16,9 @@ from orchestrate.core.errors import NoDataError, ReportInvalid
 from orchestrate.core.revision import Artifact
 from orchestrate.core.validation import Allowance, Checks, Security, Source
 from orchestrate.core.validation import Tests as AskedOf  # pytest would take it for a test
-from orchestrate.engine.checks import run, security, tests
+from orchestrate.engine.checks import artifact, run, security, tests
 from orchestrate.engine.checks.running import read_inside
-from tests.support.subjects import Asking, Repository
+from tests.support.subjects import Asking, Finds, Repository
 
 pytestmark = pytest.mark.system
 
@@ -250,6 +250,27 @@ def test_who_may_only_read_has_nothing_run_and_sees_what_is_known(
     (unknown,) = run(asking.subject(may_run=False), [tests.check])
     assert unknown.result == "error" and "may only read" in unknown.text
     assert counted.read_text() == "x"
+
+
+def test_manifests_that_a_command_writes_are_not_asked_for_by_who_only_reads(
+    tmp_path: Path,
+) -> None:
+    class Renders(Finds):
+        @property
+        def renders(self) -> bool:
+            return True
+
+        def resolve(self, version: str) -> Artifact:
+            self.asked.append(version)
+            return Artifact(kind="image", reference="shop", digest="sha256:" + "1" * 64)
+
+    made = Asking(tmp_path, provider=Renders())
+    (unknown,) = run(made.subject(may_run=False), [artifact.check])
+    assert unknown.result == "error" and "may only read" in unknown.text
+    assert made.provider.asked == []
+    run(made.subject(), [artifact.check])
+    assert made.provider.asked == ["1.0.0"]
+    made.close()
 
 
 @pytest.mark.attack("FS01", "a path whose name begins as the allowed one does", "refused")

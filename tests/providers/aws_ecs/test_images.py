@@ -90,5 +90,6 @@ def test_the_registrys_login_is_given_to_no_task(registry: HTTPServer, home: obj
         ),
         "1.0.0",
         made.resolve("1.0.0"),
+        {"TOKEN": "1", "REGISTRY_USER": "1", "REGISTRY_PASSWORD": "1"},
     )
     assert list(made.parameters.names(pinned)) == ["TOKEN"]

@@ -14,9 +14,11 @@ from orchestrate.core.errors import (
     RateLimited,
     TemporaryError,
 )
+from orchestrate.core.notification import Notification, Webhook
 from orchestrate.core.protocols import Write
 from orchestrate.core.steps import Share
 from tests.support.aws.app import Ecs
+from tests.support.secrets import planted
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -67,6 +69,23 @@ class TestSecrets:
         assert not [name for name in given if name.startswith("AWS_")]
         assert ecs.front.calls["PutParameter"] == 0
 
+    def test_of_this_program_are_given_to_no_task_whatever_a_revision_pins(self, ecs: Ecs) -> None:
+        ecs.secrets = {"TOKEN": PLANTED, "REG_USER": "shop", "REG_PASS": "pa55w0rd"}
+        ecs.secrets |= {"OPS_HOOK": "https://ops.example.com/1"}
+        ecs.config = {"registry": {"username": "REG_USER", "password": "REG_PASS"}}
+        ecs.notifications = (Notification(name="ops", sink=Webhook(url_secret="OPS_HOOK")),)
+        ecs.provider = ecs.another()
+        pins = planted(ecs.environment)
+        assert {"REG_PASS", "OPS_HOOK", "AWS_SECRET_ACCESS_KEY"} < pins.keys()
+        revision = ecs.pinned("1.0.0").model_copy(update={"secret_versions": pins})
+        assert list(ecs.provider.parameters.ensure(revision)) == ["TOKEN"]
+        assert ecs.front.calls["PutParameter"] == 1
+
+    def test_that_a_revision_does_not_pin_are_not_given_to_it(self, with_secret: Ecs) -> None:
+        ecs = with_secret
+        without = ecs.pinned("1.0.0").model_copy(update={"secret_versions": {}})
+        assert ecs.provider.parameters.ensure(without) == {}
+
     def test_are_written_once(self, with_secret: Ecs) -> None:
         ecs = with_secret
         revision, write = ecs.pinned("1.0.0"), ecs.write()
@@ -79,7 +98,7 @@ class TestSecrets:
         ecs = with_secret
         revision = ecs.pinned("1.0.0")
         ecs.provider.parameters.ensure(revision)
-        name = f"/orchestrate/shop/dev/TOKEN/r-{revision.key}"
+        name = "/orchestrate/shop/dev/TOKEN/1"
         assert ecs.provider.parameters.lost(revision) == []
         ecs.front.client("ssm").delete_parameter(Name=name)
         assert ecs.provider.parameters.lost(revision) == [f"parameter {name} is gone"]

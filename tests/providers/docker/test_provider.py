@@ -15,6 +15,7 @@ from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker
 from tests.support.local import APP, ask
 from tests.support.ports import free_port
+from tests.support.secrets import planted
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -45,6 +46,19 @@ class TestRecord:
         assert (found["key"], found["version"]) == (revision.key, "1.0.0")
         assert (found["replica"], found["write"]) == ("1", str(docker.number))
         assert Revision.model_validate_json(found["revision"]) == revision
+
+    def test_a_container_has_its_secrets_and_none_of_this_programs(self, make_docker: Make) -> None:
+        docker = make_docker(
+            secrets={"DB": "postgres://secret", "REG_USER": "shop", "REG_PASS": "pa55"},
+            config={"credentials": {"username": "REG_USER", "password": "REG_PASS"}},
+        )
+        pins = planted(docker.environment)
+        assert "REG_PASS" in pins
+        revision = docker.release("1.0.0").model_copy(update={"secret_versions": pins})
+        docker.up(revision, 1)
+        given = inspected(docker, revision)["Config"]["Env"]
+        assert "DB=postgres://secret" in given
+        assert not [each for each in given if each.startswith("REG_")]
 
     @pytest.mark.trap(40)
     def test_a_replica_says_which_image_it_runs(self, docker: Docker) -> None:

@@ -18,10 +18,13 @@ from orchestrate.core.errors import (
     ProviderConfigInvalid,
     ProviderUnavailable,
 )
+from orchestrate.core.notification import Notification, Webhook
+from orchestrate.core.protocols import Rendering
+from orchestrate.engine.masking import masking
 from orchestrate.providers.kubernetes import KubernetesProvider
 from orchestrate.providers.kubernetes.access import Access
 from tests.support.kubernetes.app import Kubernetes, kubernetes
-from tests.support.secrets import GivenSecrets
+from tests.support.secrets import GivenSecrets, planted
 
 pytestmark = pytest.mark.system
 
@@ -172,6 +175,12 @@ class TestCommand:
             assert shop.served() == {"1.0.0"}
         assert list(tmp_path.iterdir()) == []
 
+    def test_is_known_to_run_where_a_version_is_resolved(self, home: Path, tmp_path: Path) -> None:
+        for more, runs in (({"render": self.render()}, True), ({"manifests": "k8s"}, False)):
+            with kubernetes(home, root=str(tmp_path), **more) as shop:  # type: ignore[arg-type]
+                seen = masking(shop.provider, lambda: [])
+                assert isinstance(seen, Rendering) and seen.renders is runs
+
     def test_of_kustomize_is_given_the_directory(self, home: Path, tmp_path: Path) -> None:
         write(tmp_path / "overlay", DEPLOYMENT)
         words: JsonValue = ["cat", "{directory}/all.yaml"]
@@ -236,6 +245,28 @@ class TestSecrets:
         revision = revision.model_copy(update={"config": left})
         shop.provider.start(revision, 1, shop.write())
         assert set(shop.cluster.one("secrets", f"shop-{revision.key}")["data"]) == {"DB"}
+
+    def test_of_this_program_are_given_to_no_pod_whatever_a_revision_pins(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.secret_names = ("DB", "REG_USER", "REG_PASS", "OPS_HOOK")
+        shop.secrets = GivenSecrets(
+            DB="postgres://secret", REG_USER="u", REG_PASS="p", OPS_HOOK="h"
+        )
+        shop.config = {"credentials": {"username": "REG_USER", "password": "REG_PASS"}}
+        shop.notifications = (Notification(name="ops", sink=Webhook(url_secret="OPS_HOOK")),)
+        shop.provider = shop.another()
+        revision = shop.pinned("1.0.0")
+        pins = planted(shop.environment)
+        revision = revision.model_copy(update={"secret_versions": pins})
+        shop.provider.start(revision, 1, shop.write())
+        assert set(shop.cluster.one("secrets", f"shop-{revision.key}")["data"]) == {"DB"}
+
+    def test_that_a_revision_does_not_pin_are_not_given_to_it(self, shop: Kubernetes) -> None:
+        shop.provider = shop.another()
+        revision = shop.pinned("1.0.0").model_copy(update={"secret_versions": {}})
+        shop.provider.start(revision, 1, shop.write())
+        assert shop.cluster.objects.list("secrets") == []
 
     @pytest.mark.parametrize("key", ["exec", "tokenFile", "client-key"])
     def test_with_a_kubeconfig_may_not_reach_out_of_it(self, shop: Kubernetes, key: str) -> None:

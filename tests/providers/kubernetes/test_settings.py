@@ -71,13 +71,6 @@ def test_what_cannot_be_together_is_refused() -> None:
     assert "belongs into the manifests" in problems(manifests="k8s", args=["--fast"])
 
 
-def test_secrets_of_this_program_are_told_from_those_of_the_application() -> None:
-    found = settings(
-        kubeconfig_secret="KUBECONFIG", credentials={"username": "USER", "password": "PASS"}
-    )
-    assert found.own_secrets == {"KUBECONFIG", "USER", "PASS"}
-
-
 def test_a_long_slug_leaves_room_for_a_colour() -> None:
     found = settings_of(LEAST, "a-very-long-application-name--and-a-long-environment-name")
     assert len(f"{found.name}-green") <= 63

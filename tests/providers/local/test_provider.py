@@ -14,10 +14,12 @@ import pytest
 from orchestrate.core.errors import DiskFull, PortTaken, ProviderConfigInvalid
 from orchestrate.core.protocols import Replica
 from orchestrate.core.revision import Revision
+from orchestrate.core.validation import Checks, GitHub
+from orchestrate.providers.local import LocalProvider
 from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
 from tests.support.ports import free_port
-from tests.support.secrets import NoSecrets
+from tests.support.secrets import GivenSecrets, NoSecrets, planted
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.fault]
@@ -60,6 +62,20 @@ class TestProcesses:
         assert env["ORCHESTRATE_REVISION"] == revision.key
         assert env["ORCHESTRATE_APP"] == "shop"
         assert Path(str(env["HOME"])).stat().st_mode & 0o777 == 0o700
+
+    def test_are_given_their_secrets_and_none_of_this_programs(self, make_local: Make) -> None:
+        local = make_local(secrets={"DB": "postgres://secret", "GIT_TOKEN": "of-our-own"})
+        checks = Checks(github=GitHub(token="GIT_TOKEN"))
+        environment = local.environment.model_copy(update={"checks": checks})
+        local.provider = LocalProvider(environment, str(local.home), GivenSecrets(**local.secrets))
+        pins = planted(environment)
+        assert "GIT_TOKEN" in pins
+        revision = local.release("1.0.0").model_copy(update={"secret_versions": pins})
+        local.up(revision, 1)
+        local.route((revision, 100))
+        env = local.ask().body["env"]
+        assert isinstance(env, dict)
+        assert env["DB"] == "postgres://secret" and "GIT_TOKEN" not in env
 
     def test_run_in_their_own_version_that_never_changes(self, local: Local) -> None:
         revision = local.live(replicas=1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.errors import MetricSourceRefused, MetricsUnavailable
 from orchestrate.core.protocols import MetricSource
+from orchestrate.core.secret import MASK
 from tests.support.asking import NEW, read, source
 from tests.support.waiting import eventually
 
@@ -115,3 +117,15 @@ def _runs(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z" and os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.attack("SK07", "a metrics command prints the secret it was given", "masked")
+def test_what_it_prints_is_told_without_its_secrets(tmp_path: Path) -> None:
+    value = "planted/token of metrics"
+    said = f"import sys; sys.exit('y' * 190 + {value!r})"
+    encoded = f"import sys; sys.exit('no access for ' + {quote(value, safe='')!r})"
+    for text in (said, encoded):
+        with pytest.raises(MetricSourceRefused) as refused:
+            asking(command(tmp_path, text, TOKEN=value))
+        told = " ".join(refused.value.why)
+        assert MASK[:4] in told and "planted" not in told

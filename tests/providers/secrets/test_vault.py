@@ -146,3 +146,14 @@ def test_the_token_is_not_sent_in_the_clear(address: str) -> None:
     given = BackendSettings(address=address or None)
     with pytest.raises(SecretSourceDenied, match="cannot be asked"):
         Vault(given, {"VAULT_TOKEN": "root-token"}).newest(SOURCE)
+
+
+@pytest.mark.attack(
+    "SK11", "an environment sends the service's master key to Vault as a token", "denied"
+)
+@pytest.mark.parametrize("name", ["ORCHESTRATE_MASTER_KEY", "AWS_SECRET_ACCESS_KEY"])
+def test_no_other_variable_of_the_service_is_sent_as_a_token(fake: FakeVault, name: str) -> None:
+    given = BackendSettings(address=fake.address, token=f"env:{name}")
+    with pytest.raises(SecretSourceDenied) as denied:
+        Vault(given, {name: "root-token"}).newest(SOURCE)
+    assert "the service's own" in denied.value.why[0]

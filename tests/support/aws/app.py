@@ -15,6 +15,7 @@ import pytest
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType, HealthGate
+from orchestrate.core.notification import Notification
 from orchestrate.core.protocols import Progress, Write
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
@@ -24,7 +25,7 @@ from tests.support.aws.service import Service
 from tests.support.aws.tasks import PORT
 from tests.support.local import APP, Answer, ask
 from tests.support.platform import Ability, Failing, How
-from tests.support.secrets import GivenSecrets
+from tests.support.secrets import GivenSecrets, versions
 from tests.support.waiting import eventually
 
 REPOSITORY = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/shop"
@@ -176,6 +177,7 @@ class Ecs:
     config: dict[str, JsonValue] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    notifications: tuple[Notification, ...] = ()
     health: HealthGate = field(default_factory=lambda: HealthGate(interval_s=0.1))
     number: int = 0
 
@@ -208,6 +210,7 @@ class Ecs:
             url=self.front.balancer.url,
             variables=self.variables,
             secrets=(*KEYS, *self.secrets),
+            notifications=self.notifications,
             health=self.health,
             config={k: v for k, v in self.settings.items() if v is not None},
         )
@@ -252,7 +255,8 @@ class Ecs:
         return self.pinned(version)
 
     def pinned(self, version: str) -> Revision:
-        return snapshot(self.environment, version, self.provider.resolve(version))
+        found = self.provider.resolve(version)
+        return snapshot(self.environment, version, found, versions(self.environment))
 
     def write(self, key: str | None = None) -> Write:
         self.number += 1

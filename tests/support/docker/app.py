@@ -17,7 +17,7 @@ from tests.support.between import Between
 from tests.support.docker.engine import Engine, engine
 from tests.support.local import APP, Local
 from tests.support.platform import Ability, Failing, How
-from tests.support.secrets import NoSecrets
+from tests.support.secrets import GivenSecrets
 
 RECIPE = ('CMD ["python3", "-I", "-S", "app.py"]',)
 IMAGES = "orchestrate-tests/app"
@@ -68,6 +68,7 @@ class Docker(Local):
             provider="docker",
             url=self.url,
             variables=self.variables,
+            secrets=tuple(self.secrets),
             health=self.health,
             config={
                 "root": str(self.root),
@@ -82,7 +83,7 @@ class Docker(Local):
         )
 
     def another(self) -> DockerProvider:
-        return DockerProvider(self.environment, str(self.home), NoSecrets())
+        return DockerProvider(self.environment, str(self.home), GivenSecrets(**self.secrets))
 
     def release(
         self, version: str, text: str = APP, *lines: str, failing: bool = False

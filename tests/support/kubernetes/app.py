@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, EnvironmentType, HealthGate
+from orchestrate.core.notification import Notification
 from orchestrate.core.protocols import Secrets, Write
 from orchestrate.core.revision import Revision, snapshot
 from orchestrate.core.steps import Share
@@ -22,7 +23,7 @@ from tests.support.kubernetes.images import Images, images
 from tests.support.kubernetes.server import Cluster
 from tests.support.local import Answer
 from tests.support.platform import Ability, Failing, How
-from tests.support.secrets import NoSecrets
+from tests.support.secrets import NoSecrets, versions
 from tests.support.waiting import eventually
 
 OF_KUBERNETES: Mapping[Ability, str] = {
@@ -48,6 +49,7 @@ class Kubernetes:
     variables: dict[str, str] = field(default_factory=dict)
     secret_names: tuple[str, ...] = ()
     secrets: Secrets = field(default_factory=NoSecrets)
+    notifications: tuple[Notification, ...] = ()
     url: str | None = None
     number: int = 0
     between: Between | None = None
@@ -80,6 +82,7 @@ class Kubernetes:
             url=self.url,
             variables=self.variables,
             secrets=self.secret_names,
+            notifications=self.notifications,
             health=HealthGate(interval_s=0.1, healthy_after=1),
             config={
                 "kubeconfig": str(self.kubeconfig),
@@ -99,7 +102,8 @@ class Kubernetes:
 
     def pinned(self, version: str) -> Revision:
         # As the engine has it: from the records, and not by the wire that a test breaks.
-        return snapshot(self.environment, version, self.provider.resolve(version))
+        found = self.provider.resolve(version)
+        return snapshot(self.environment, version, found, versions(self.environment))
 
     def write(self, key: str | None = None) -> Write:
         self.number += 1

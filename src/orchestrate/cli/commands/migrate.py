@@ -41,7 +41,7 @@ def migrate(session: Session, given: Given) -> int:
 
 def _show(session: Session, given: Given) -> int:
     name = environment_to_change(given)
-    answer = session.client.get(f"/api/environments/{segment(name)}/migrations")
+    answer = session.client.post(f"/api/environments/{segment(name)}/migrations", {})
     document = cast("Migrations", answer.document)
     rows = [
         [each["name"], each["phase"], "applied" if each["applied"] else "to come"]

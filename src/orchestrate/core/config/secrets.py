@@ -13,7 +13,7 @@ from orchestrate.core.config.section import Section
 from orchestrate.core.environment import BackendSettings, SecretSource
 from orchestrate.core.errors import SecretInvalid
 from orchestrate.core.secret import Secret
-from orchestrate.core.secret_rules import check_secret_name
+from orchestrate.core.secret_rules import check_secret_name, is_services_own
 
 _BACKENDS: tuple[Literal["vault", "aws", "ssm", "env"], ...] = ("vault", "aws", "ssm", "env")
 _SETTINGS: Mapping[Literal["vault", "aws"], tuple[str, ...]] = {
@@ -118,6 +118,9 @@ def _source(secrets: Section, name: str) -> SecretSource | None:
     if key is None and named[0] == "vault":
         secrets.wrong(name, "has no key, and Vault keeps several under a path", "add `key:`")
     if not place:
+        return None
+    if named[0] == "env" and is_services_own(place):
+        given.wrong("env", "names a variable of the service's own", "use one of the application's")
         return None
     try:
         return SecretSource(backend=named[0], name=place, key=key)

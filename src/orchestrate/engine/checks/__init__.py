@@ -26,6 +26,7 @@ from orchestrate.engine.checks import (
     window,
 )
 from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.revealed import masked, masked_json
 
 Check = Callable[[Subject], list[CheckResult]]
 _FILES = (
@@ -59,8 +60,17 @@ def run(subject: Subject, checks: Sequence[Check] = BEFORE) -> list[CheckResult]
         except OrchestrateError as error:
             found = [_unknown(check, error)]
         took = round(time.perf_counter() - started, 3)
-        results += [replace(_shown(r), duration_s=r.duration_s or took) for r in found]
+        results += [replace(_shown(_masked(r)), duration_s=r.duration_s or took) for r in found]
     return results + _missing(subject, results)
+
+
+def _masked(result: CheckResult) -> CheckResult:
+    """What a program of the project printed may hold what it should not know."""
+    seen = result.evidence
+    if seen is not None:
+        facts = masked_json({**seen.facts})
+        seen = seen.model_copy(update={"facts": facts, "source": masked(seen.source)})
+    return replace(result, text=masked(result.text), evidence=seen)
 
 
 def _shown(result: CheckResult) -> CheckResult:

@@ -3,7 +3,7 @@
 from orchestrate.core.canonical import short
 from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
-from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.errors import NoDataError, OrchestrateError
 from orchestrate.engine.checks.subject import Subject
 
 NAME = "artifact"
@@ -16,6 +16,8 @@ def check(subject: Subject) -> list[CheckResult]:
         return [CheckResult(NAME, "skipped", "a rollback restores what was deployed before")]
     try:
         found = subject.found
+    except NoDataError:
+        raise  # it was not looked for, which is not the same as not there
     except OrchestrateError as error:
         fix = next(iter(error.fix), None)
         return [CheckResult(NAME, "fail", error.message, fix, code=error.code)]

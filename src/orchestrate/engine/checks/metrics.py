@@ -31,6 +31,8 @@ def check(subject: Subject) -> list[CheckResult]:
     shares = subject.site.provider.observe().shares
     if not shares:
         return [CheckResult(NAME, "skipped", "nothing is live to compare with")]
+    if policy.metrics.source == "command":
+        subject.refuse_running("the command that counts")
     live = max(shares, key=lambda share: share.percent).revision
     name = ERRORS if ERRORS in policy.metrics.queries else next(iter(policy.metrics.queries))
     span_s = max(RECENT_S, 2 * slot_length(policy.metrics, 0.0))

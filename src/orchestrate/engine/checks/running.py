@@ -11,6 +11,7 @@ from orchestrate.core.reports import MOST_BYTES
 from orchestrate.core.untrusted import clean
 from orchestrate.engine.checks.commit import Commit
 from orchestrate.engine.checks.subject import Subject
+from orchestrate.engine.revealed import masked
 from orchestrate.providers.artifacts import git
 from orchestrate.providers.local.unpack import discard
 from orchestrate.providers.processes import command as commands
@@ -28,7 +29,8 @@ class Done:
     @property
     def last_words(self) -> str:
         """The last line it printed, fit to be shown."""
-        text = clean((self.ran.errors or self.ran.output[-4000:]).decode("utf-8", "replace"))
+        said = (self.ran.errors or self.ran.output[-4000:]).decode("utf-8", "replace")
+        text = clean(masked(said))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1][:160] if lines else ""
 
@@ -45,11 +47,7 @@ def done(
 
     Raises NoDataError when it did not end in time or cannot be started: then nothing is known.
     """
-    if not subject.may_run:
-        raise NoDataError(
-            f"{os.path.basename(command[0])} was not run for somebody who may only read",
-            fix=["ask as a deployer; what is found then is shown to everybody"],
-        )
+    subject.refuse_running(os.path.basename(command[0]))
     base = private_directory(os.path.join(subject.home, "checks"))
     with tempfile.TemporaryDirectory(dir=base, ignore_cleanup_errors=True) as place:
         checkout, own = os.path.join(place, "checkout"), os.path.join(place, "home")

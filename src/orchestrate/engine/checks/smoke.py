@@ -19,6 +19,7 @@ from orchestrate.engine.checks.observed import (
     unknown,
 )
 from orchestrate.engine.http import Reply, send
+from orchestrate.engine.revealed import masked
 
 NAME = "smoke"
 _HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -99,7 +100,7 @@ def _wrong_values(head: str, expect: Expect, reply: Reply, captured: dict[str, s
         if found is MISSING:
             return f"{head}: there is no {path}"
         if found != wanted or isinstance(found, bool) != isinstance(wanted, bool):
-            said = clean(json.dumps(found), limit=100)
+            said = clean(masked(json.dumps(found)), limit=100)
             return f"{head}: {path} is {said}, expected {json.dumps(wanted)}"
     return None
 
@@ -154,7 +155,7 @@ def _matches(wanted: str, found: str) -> bool:
 
 
 def _seen(found: str | None) -> str:
-    return clean(found, limit=100) if found is not None else "not there"
+    return clean(masked(found), limit=100) if found is not None else "not there"
 
 
 def _answered(reply: Reply) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from orchestrate.core.check import CheckResult, Evidence
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
-from orchestrate.core.errors import InvalidInput, OrchestrateError
-from orchestrate.core.protocols import Restorable, Secrets
+from orchestrate.core.errors import InvalidInput, NoDataError, OrchestrateError
+from orchestrate.core.protocols import Rendering, Restorable, Secrets
 from orchestrate.core.revision import Artifact, Revision
 from orchestrate.core.validation import Checks
 from orchestrate.core.windows import Exemption
@@ -72,6 +72,9 @@ class Subject:
         """What the version is now. Raises ArtifactMissing and what else resolving raises."""
         if self.version is None:
             raise InvalidInput("no version was named", fix=["name one: --version"])
+        provider = self.site.provider
+        if isinstance(provider, Rendering) and provider.renders:
+            self.refuse_running("the command that writes its manifests")
         return self.site.provider.resolve(self.version)
 
     @cached_property
@@ -82,6 +85,15 @@ class Subject:
         except OrchestrateError:
             return True
         return False
+
+    def refuse_running(self, what: str) -> None:
+        """Raises NoDataError where `what`, a command of the project, would run for somebody who may
+        only read."""
+        if not self.may_run:
+            raise NoDataError(
+                f"{what} was not run for somebody who may only read",
+                fix=["ask as a deployer; what is found then is shown to everybody"],
+            )
 
     @property
     def artifact(self) -> Artifact:

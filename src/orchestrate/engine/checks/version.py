@@ -8,6 +8,7 @@ from orchestrate.core.verification import VersionRule
 from orchestrate.engine.ask import ask
 from orchestrate.engine.checks.observed import Found, Memory, Observed, failed, passed
 from orchestrate.engine.http import Reply, send
+from orchestrate.engine.revealed import masked
 
 NAME = "version"
 
@@ -111,13 +112,13 @@ def _told(rule: VersionRule, reply: Reply) -> tuple[str, str | None]:
     """Where it was looked for, and what stood there."""
     if rule.header is not None:
         found = reply.headers.get(rule.header.lower())
-        return rule.header, clean(found, limit=100) if found else None
+        return rule.header, clean(masked(found), limit=100) if found else None
     path = rule.value or "$"
     try:
         value = value_at(reply.json(), path)
     except ValueError:
         return path, "no JSON"
-    return path, clean(str(value), limit=100) if value is not MISSING else None
+    return path, clean(masked(str(value)), limit=100) if value is not MISSING else None
 
 
 def _short(digest: str) -> str:

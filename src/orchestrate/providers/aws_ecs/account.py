@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 ID = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY")
 KEY = ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")
 TOKEN = ("AWS_SESSION_TOKEN",)
-OURS = frozenset({*ID, *KEY, *TOKEN})
-"""Secrets that are the provider's own; no application is given them."""
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 RENEW_S = 300.0
 """A role's credentials are asked for anew when they have no more than this left."""

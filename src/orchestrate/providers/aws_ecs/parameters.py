@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from orchestrate.core.environment import Environment
 from orchestrate.core.protocols import Secrets
 from orchestrate.core.revision import Revision
-from orchestrate.providers.aws_ecs.account import OURS, Account
+from orchestrate.core.secret_rules import for_application, pinned
+from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.errors import Exists, told
 from orchestrate.providers.aws_ecs.settings import settings_of
 
@@ -35,21 +36,17 @@ class Parameters:
     def __init__(self, account: Account, environment: Environment, secrets: Secrets) -> None:
         self._account = account
         self._secrets = secrets
-        login = settings_of(environment.config).registry
-        self._ours = OURS | ({login.username, login.password} if login else set())
-        self._names = tuple(name for name in environment.secrets if name not in self._ours)
+        self._environment = environment
         self._prefix = f"/orchestrate/{environment.app}/{environment.name}"
 
     @property
     def given(self) -> bool:
         """Whether the application is given any secret."""
-        return bool(self._names)
+        return bool(for_application(self._environment))
 
     def names(self, revision: Revision) -> dict[str, str]:
-        """Names of variables, and of the parameters with their values, for a revision. A secret
-        without versions has one for each revision."""
-        pinned = {n: v for n, v in revision.secret_versions.items() if n not in self._ours}
-        versions = {**{name: f"r-{revision.key}" for name in self._names}, **pinned}
+        """Names of variables, and of the parameters with their values, for a revision."""
+        versions = pinned(self._environment, revision)
         return {n: f"{self._prefix}/{n}/{_plain(version)}" for n, version in versions.items()}
 
     def ensure(self, revision: Revision) -> dict[str, str]:
@@ -68,7 +65,7 @@ class Parameters:
         return [f"parameter {p} is gone" for p in wanted.values() if p not in there]
 
     def _put(self, name: str, parameter: str, revision: Revision) -> None:
-        version = revision.secret_versions.get(name)
+        version = revision.secret_versions[name]
         asked: PutParameterRequestTypeDef = {
             "Name": parameter,
             "Value": self._secrets.get(name, version).reveal(),

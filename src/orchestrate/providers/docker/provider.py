@@ -54,7 +54,7 @@ class DockerProvider:
         )
         self.images = Images(self.host, self.settings.credentials, secrets)
         self.record = Record(self.directory, self.containers.all)
-        self.running = Running(self.containers, self.images, self.record, secrets)
+        self.running = Running(self.containers, self.images, self.record, secrets, environment)
         self.fence = Fence(self.directory)
         self.front = Front(environment, home, self.running)
         self.edge = self.front.edge

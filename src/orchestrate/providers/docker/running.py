@@ -4,10 +4,11 @@ import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
 
-from orchestrate.core.environment import HealthGate
+from orchestrate.core.environment import Environment, HealthGate
 from orchestrate.core.errors import FencedOut, OrchestrateError, PortTaken
 from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Secrets, Write
 from orchestrate.core.revision import Revision
+from orchestrate.core.secret_rules import pinned
 from orchestrate.providers.docker.containers import Containers
 from orchestrate.providers.docker.images import Images
 from orchestrate.providers.docker.record import Record, Wanted
@@ -36,10 +37,15 @@ class Running:
     """The containers that are there, and the record of those that are wanted."""
 
     def __init__(
-        self, containers: Containers, images: Images, record: Record, secrets: Secrets
+        self,
+        containers: Containers,
+        images: Images,
+        record: Record,
+        secrets: Secrets,
+        environment: Environment,
     ) -> None:
         self.containers, self.images, self.record = containers, images, record
-        self.secrets = secrets
+        self.secrets, self._environment = secrets, environment
 
     def start(self, revision: Revision, replicas: int, write: Write, held: Collection[int]) -> None:
         """Have at least `replicas`. Ports in `held` are in the edge's document and stay."""
@@ -201,7 +207,7 @@ class Running:
         image = self.images.ensure(revision.artifact)
         hidden = {
             name: self.secrets.get(name, version).reveal()
-            for name, version in revision.secret_versions.items()
+            for name, version in pinned(self._environment, revision).items()
         }
         avoid = self.containers.taken_ports()
         for left in reversed(range(TRIES)):

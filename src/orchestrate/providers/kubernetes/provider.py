@@ -79,13 +79,17 @@ class KubernetesProvider:
             self._splitter(),
         )
         self.images = Images(settings, secrets)
-        self.vault = Vault(settings, self.api, self.labels, secrets, environment.secrets)
+        self.vault = Vault(settings, self.api, self.labels, secrets, environment)
         self.capabilities = Capabilities(
             strategies=frozenset(StrategyName),
             native_rolling=True,
             divides=self.traffic.splitter.divides,
         )
         self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
+
+    @property
+    def renders(self) -> bool:
+        return self.settings.source in ("render", "kustomize")
 
     def replicas(self) -> int:
         return self.settings.replicas

@@ -100,14 +100,6 @@ class Settings:
     ingress: IngressNginx | None = None
     credentials: Credentials | None = None
 
-    @property
-    def own_secrets(self) -> frozenset[str]:
-        """Secrets that are for this program, and never shown to the application."""
-        named = {self.access.secret} if self.access.secret else set()
-        if self.credentials:
-            named |= {self.credentials.username, self.credentials.password}
-        return frozenset(named)
-
 
 def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
     """The settings in `config`; `slug` names what has no `name`. Raises ProviderConfigInvalid with

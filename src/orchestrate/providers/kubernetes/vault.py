@@ -6,10 +6,13 @@ colour that has had them, since they cannot be listed either.
 
 from collections.abc import Mapping, Sequence
 
+from orchestrate.core.environment import Environment
 from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import Secrets, Write
+from orchestrate.core.redact import redact
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret import MASK
+from orchestrate.core.secret_rules import for_application, pinned
 from orchestrate.providers.kubernetes import shape
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.colors import Color
@@ -23,7 +26,7 @@ LEAST = 4
 
 
 class Vault:
-    """The secrets `names` of an environment, but for those of this program itself."""
+    """The secrets of an environment, but for those of this program itself."""
 
     def __init__(
         self,
@@ -31,15 +34,16 @@ class Vault:
         api: Api,
         labels: Mapping[str, str],
         secrets: Secrets,
-        names: Sequence[str],
+        environment: Environment,
     ) -> None:
         self.settings, self.api, self.labels = settings, api, labels
-        self.secrets, self._names = secrets, names
+        self.secrets, self._environment = secrets, environment
 
     def names(self, revision: Revision | None = None) -> list[str]:
-        """Secrets that the application gets: those a revision pins, else all."""
-        pinned = list(revision.secret_versions) if revision is not None else []
-        return [n for n in pinned or self._names if n not in self.settings.own_secrets]
+        """Secrets that the application gets: those that a revision pins, without one all."""
+        if revision is None:
+            return list(for_application(self._environment))
+        return list(pinned(self._environment, revision))
 
     def name(self, revision: Revision) -> str | None:
         """Name of a revision's Secret; None when it needs none."""
@@ -51,8 +55,8 @@ class Vault:
         if name is None:
             return
         values = {
-            each: self.secrets.get(each, revision.secret_versions.get(each)).reveal()
-            for each in self.names(revision)
+            each: self.secrets.get(each, version).reveal()
+            for each, version in pinned(self._environment, revision).items()
         }
         self.api.apply(SECRET, shape.secret(name, self.labels, values, write))
 
@@ -78,13 +82,16 @@ class Vault:
 
     def mask(self, line: str) -> str:
         """A line without the values of the application's secrets."""
+        values = []
         for name in self.names():
             try:
-                value = self.secrets.get(name).reveal()
+                values.append(self.secrets.get(name))
             except SecretMissing:
                 continue  # what is not there is in no log
-            if len(value) >= LEAST:
-                line = line.replace(value, MASK)
+        line = redact(line, values)
+        for value in values:
+            if LEAST <= len(value.reveal()):
+                line = line.replace(value.reveal(), MASK)
         return line
 
     def _of(self, key: str) -> str:

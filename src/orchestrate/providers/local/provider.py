@@ -21,6 +21,7 @@ from orchestrate.core.protocols import (
     Write,
 )
 from orchestrate.core.revision import Artifact, Ref, Revision
+from orchestrate.core.secret_rules import for_platform
 from orchestrate.core.steps import Share
 from orchestrate.providers.edge import Front, slug_of
 from orchestrate.providers.local import artifact as artifacts
@@ -48,7 +49,8 @@ class LocalProvider:
         self.slug = slug_of(environment.app, environment.name)
         self.directory = os.path.join(self.home, "local", self.slug)
         self.versions = Versions(os.path.join(self.directory, "versions"))
-        self.running = Running(os.path.join(self.directory, "run"), self.home, secrets)
+        withheld = for_platform(environment)
+        self.running = Running(os.path.join(self.directory, "run"), self.home, secrets, withheld)
         self.fence = Fence(self.directory)
         self.front = Front(environment, self.home, self.running)
         self.edge = self.front.edge

@@ -28,8 +28,16 @@ _STATES: Mapping[str, ReplicaState] = {
 class Running:
     """The directory `run/` of an environment: `run/<revision key>/` each."""
 
-    def __init__(self, directory: str, home: str, secrets: Secrets | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        home: str,
+        secrets: Secrets | None = None,
+        withheld: Collection[str] = (),
+    ) -> None:
+        """`withheld` are the secrets that no revision is given, whatever it pins."""
         self.directory, self.home, self._secrets = directory, home, secrets
+        self._withheld = withheld
 
     def keys(self) -> list[str]:
         """Revisions that were ever started here, and not yet pruned."""
@@ -59,6 +67,7 @@ class Running:
         for name in ("home", "tmp"):
             private_directory(os.path.join(directory, name))
         command = resolved(settings.command, files)
+        pinned = {n: v for n, v in revision.secret_versions.items() if n not in self._withheld}
 
         def change(present: Spec | None) -> Spec:
             wanted = max(replicas, present.wanted if present else 0)
@@ -77,11 +86,11 @@ class Running:
                 labels={
                     "version": revision.version,
                     "health": revision.health.model_dump_json(),
-                    "secrets": json.dumps(revision.secret_versions),
+                    "secrets": json.dumps(pinned),
                 },
             )
 
-        for name, version in revision.secret_versions.items():
+        for name, version in pinned.items():
             self._secret(name, version)  # refused before anything is asked for
         self.program(revision.key).ask(change)
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -19,7 +19,9 @@ from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.errors import MetricSourceRefused, MetricsUnavailable
 from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.model import Model
+from orchestrate.core.redact import redact
 from orchestrate.core.revision import Ref
+from orchestrate.core.secret import Secret
 from orchestrate.core.untrusted import clean
 from orchestrate.providers.metrics.asking import Asking
 
@@ -100,7 +102,7 @@ class Command:
                     fix=["correct metrics.command in orchestrate.yaml"],
                 ) from problem
             code = self._ended(process)
-            return _printed(code, out, errors)
+            return _printed(code, out, errors, self._secrets())
 
     def _ended(self, process: "subprocess.Popen[bytes]") -> int:
         try:
@@ -116,8 +118,10 @@ class Command:
     def _environment(self) -> dict[str, str]:
         """Little of the service's own, and the secrets it is to have."""
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        roles = self._asking.metrics.secrets
-        return {**kept, **{role: self._asking.needed(role).reveal() for role in roles}}
+        return {**kept, **{role: value.reveal() for role, value in self._secrets().items()}}
+
+    def _secrets(self) -> dict[str, Secret]:
+        return {role: self._asking.needed(role) for role in self._asking.metrics.secrets}
 
 
 def _kill_group(process: "subprocess.Popen[bytes]") -> None:
@@ -129,12 +133,13 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _printed(code: int, out: IO[bytes], errors: IO[bytes]) -> bytes:
+def _printed(code: int, out: IO[bytes], errors: IO[bytes], secrets: Mapping[str, Secret]) -> bytes:
     out.seek(0)
     text = out.read(MOST_BYTES + 1)
     if code != 0:
         errors.seek(0)
-        lines = errors.read(MOST_BYTES).decode(errors="replace").strip().splitlines()
+        said = redact(errors.read(MOST_BYTES).decode(errors="replace"), secrets.values())
+        lines = said.strip().splitlines()
         why = [f"exit code {code}", *(f"untrusted | {clean(x, limit=200)}" for x in lines[-3:])]
         if code == NOT_NOW:
             raise MetricsUnavailable("the metrics command says: not now", why=why)

@@ -47,5 +47,6 @@ def backend(
         case "env":
             from orchestrate.providers.secrets.variables import Variables
 
-            return Variables(environ, fingerprint)
+            kind, _, token = settings.get("vault", BackendSettings()).token.partition(":")
+            return Variables(environ, fingerprint, {token} if kind == "env" else set())
     raise ValueError(f"no backend is called {name!r}")

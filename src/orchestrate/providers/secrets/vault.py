@@ -18,6 +18,7 @@ import httpx2
 from orchestrate.core.environment import BackendSettings, SecretSource
 from orchestrate.core.errors import OrchestrateError, SecretSourceDenied, SecretSourceDown
 from orchestrate.core.secret import Secret
+from orchestrate.core.secret_rules import is_services_own
 from orchestrate.providers.secrets.missing import missing
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,9 @@ class Vault:
 
     def _token(self) -> Secret:
         kind, _, place = self._settings.token.partition(":")
+        if kind == "env" and is_services_own(place) and not place.startswith("VAULT_"):
+            # It would be sent to whatever address the environment names.
+            raise self._no_token(f"{place} is the service's own, and nothing of Vault's")
         try:
             text = self._environ.get(place) if kind == "env" else Path(place).read_text("utf-8")
         except OSError as error:
