@@ -241,12 +241,12 @@ class TestAnalyse:
         waiting = watch(platform, self.STEP)
         waiting.look()
         platform.counts = {
-            "new": RequestCounts(total=40, failed=8),
+            "new": RequestCounts(total=40, failed=24),
             "old": RequestCounts(total=360, failed=1),
         }
         with pytest.raises(AnalysisAbort) as raised:
             waiting.look(1)
-        assert "2 failed 20.00% of 40" in raised.value.message
+        assert "2 failed 60.00% of 40" in raised.value.message
         assert "1 failed 0.28% of 360" in raised.value.message
 
     @pytest.mark.parametrize(
@@ -295,9 +295,11 @@ def test_a_bake_needs_no_requests_but_refuses_failures(platform: Pretended) -> N
     assert any(waiting.look(3).done for _ in range(4))
     failing = watch(platform, step)
     failing.look()
-    platform.counts = {"new": RequestCounts(total=50, failed=10)}
-    with pytest.raises(AnalysisAbort):
-        failing.look(1)
+    with pytest.raises(AnalysisAbort) as raised:
+        for look in range(1, 5):
+            platform.counts = {"new": RequestCounts(total=50 * look, failed=10 * look)}
+            failing.look(2)
+    assert "failed 20.00% of" in raised.value.message
 
 
 class TestTolerance:

@@ -60,12 +60,6 @@ def test_the_journal_grows_with_the_looks_and_not_with_their_square(step: Analys
     assert twice < 2.2 * once, f"{once} and {twice} bytes"
 
 
-def test_a_bake_remembers_totals_alone() -> None:
-    _, memory, _ = watched(BAKE, 100)
-    evidence = Evidence.model_validate(memory["evidence"])
-    assert (evidence.buckets, evidence.new[0]) == ((), 990)
-
-
 def test_a_verdict_is_recorded_with_the_counts_it_can_be_computed_again_from() -> None:
     _, memory, data = watched(ANALYSE, 100)
     kept = object_in(with_evidence(data, memory)["verdict"])

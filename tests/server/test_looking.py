@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.identity import Role
-from tests.server.test_access import Office, office
+from tests.support.office import Office
 
 pytestmark = pytest.mark.system
-
-__all__ = ["office"]
 
 MARKS = """
 import sys

@@ -5,7 +5,9 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from pydantic import JsonValue
+from sqlalchemy.exc import NoResultFound
 
+from orchestrate.core.errors import StoreDamaged
 from orchestrate.engine.answers import Json, object_in
 from orchestrate.engine.journal import Order
 from orchestrate.engine.masking import NOT_SHOWN
@@ -33,15 +35,22 @@ def hushed(answer: "Answering[H, P]") -> "Answering[H, P]":
 
     @wraps(answer)
     def hush(hands: H, order: Order, /, *given: P.args, **named: P.kwargs) -> Json:
-        with hands.place.store.session() as session:
-            environment = environments.as_environment(
-                environments.get(session, order.environment_id)
-            )
-        known = learn(environment, hands.place)
+        known = _learn(hands.place, order)
         found = object_in(masked_json(answer(hands, order, *given, **named)))
         return found if known else _hidden(found)
 
     return hush
+
+
+def _learn(place: Place, order: Order) -> bool:
+    """Whether the values could be read. A record that cannot be is told by the answer itself."""
+    try:
+        with place.store.session() as session:
+            row = environments.get(session, order.environment_id)
+            environment = environments.as_environment(row)
+    except (NoResultFound, StoreDamaged):
+        return False
+    return learn(environment, place)
 
 
 def _hidden(answer: Json) -> Json:

@@ -71,12 +71,6 @@ class Evidence(Model):
             Bucket(Sample(*b[0:3]), Sample(*b[3:6]), Sample(*b[6:9])) for b in self.buckets
         )
 
-    def totals(self) -> "Evidence":
-        """Without its buckets: at full traffic there is nothing to compare them with."""
-        return self.model_copy(
-            update={"buckets": (), "starts": (), "sourced": sourced.without_buckets(self.sourced)}
-        )
-
     @property
     def failed_new(self) -> Counts:
         return Counts(self.new[1], self.new[0])

@@ -56,9 +56,10 @@ class Dispersion:
 
 def own(counts: Sequence[Counts]) -> float | None:
     """The dispersion of one revision's buckets by themselves. None before FEWEST with errors."""
-    if sum(0 < each.failed < each.total for each in counts) < FEWEST:
+    some = [each for each in counts if each.total]
+    if sum(0 < each.failed < each.total for each in some) < FEWEST:
         return None
-    return _own(counts)
+    return _own(some)
 
 
 def _own(counts: Sequence[Counts]) -> float:

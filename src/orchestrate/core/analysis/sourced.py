@@ -102,11 +102,6 @@ def without_answer(sourced: Sourced, why: str) -> Sourced:
     return sourced.model_copy(update={"trouble": why})
 
 
-def without_buckets(sourced: Sourced) -> Sourced:
-    """How far it was read, alone."""
-    return sourced.model_copy(update={"buckets": {}, "starts": ()})
-
-
 def next_step(sourced: Sourced) -> Sourced:
     """As a step of more traffic begins: what was read is kept, and reading begins anew."""
     starts = sourced.starts

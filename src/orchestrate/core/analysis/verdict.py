@@ -194,6 +194,8 @@ def _in_step(
 ) -> tuple[Sequence[Counts], Sequence[Counts]]:
     """Errors by bucket since this step began, of the new and of the old revision."""
     found, starts = _strata(evidence, policy, ERRORS)
+    if not found:  # a bake, of a release whose errors a source counts
+        found, starts = evidence.sourced.strata(ERRORS), evidence.sourced.starts
     here = found[max(starts, default=0) :]
     return [each.new for each in here], [each.old for each in here]
 

@@ -53,14 +53,9 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     _refuse_crashing(scene, step.revision, memory)
     memory = _refuse_fewer(scene, step.revision, memory)
     # At full traffic there is nothing to compare with: the limit alone is held.
-    update: Json = {
-        "window_s": step.for_s,
-        "min_requests": 0,
-        "horizon_s": None,
-        "bucket_s": None,
-        "metrics": None,
-    }
-    policy = step.policy.model_copy(update=update)
+    timed: Json = {"window_s": step.for_s, "horizon_s": None, "bucket_s": None}
+    step = step.model_copy(update={"policy": step.policy.model_copy(update=timed)})
+    policy = step.policy.model_copy(update={"min_requests": 0, "metrics": None})
     evidence = counting.look(_evidence(memory), scene, step, memory)
     verdict = judge(evidence, policy, elapsed(memory))
     left = max(step.for_s - elapsed(memory), 0.0)
@@ -76,7 +71,7 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
     return Look(
         done,
         text,
-        memory=_kept(scene, memory, step.revision, evidence.totals()),
+        memory=_kept(scene, memory, step.revision, evidence),
         data={"verdict": _document(verdict, evidence, policy)} if error else {},
         again_s=min(again_s, left) if left else again_s,
         error=error,
