@@ -211,12 +211,12 @@ class TestOthers:
         assert found["containers"][0]["image"] == "registry.local/other:9"
 
     def test_a_persons_scale_is_a_conflict_by_name(self, shop: Kubernetes) -> None:
-        live = shop.live("1.0.0")
+        shop.live("1.0.0")
         shop.cluster.by_hand(
             "kubectl", "deployments", "shop-blue", {"spec": {"replicas": 5}}, "scale"
         )
         with pytest.raises(FieldConflict, match="somebody else") as raised:
-            shop.provider.start(live, 7, shop.write())
+            shop.provider.roll(shop.pinned("1.1.0"), 7, shop.write())
         assert '.spec.replicas: conflict with "kubectl"' in raised.value.why[0]
 
     def test_replicas_that_an_autoscaler_counts_stay_as_it_left_them(

@@ -233,7 +233,7 @@ def as_ours(problem: Refused, what: str) -> Exception:
         case 404:
             return ProviderUnavailable("the cluster has no such thing", why=[f"{what}: {said}"])
         case 409:
-            return _conflict(problem, said)
+            return _conflict(problem, said, what)
         case 410:
             return Gone(said)
         case 422 if problem.reason == "Invalid" and not part(problem.body, "details").get("causes"):
@@ -254,19 +254,30 @@ def as_ours(problem: Refused, what: str) -> Exception:
     )
 
 
-def _conflict(problem: Refused, said: str) -> Exception:
+def _conflict(problem: Refused, said: str, what: str) -> Exception:
     causes = items(problem.body, "details", "causes")
     owned = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if owned:
+        resource, name, namespace = _place(what)
+        # To set the old value again by hand would not help: whoever set a field owns it.
         return FieldConflict(
-            "somebody else has set what this deployment sets",
+            f"somebody else has set what this deployment sets: {resource}/{name}",
             why=[f"{text(each, 'field')}: {text(each, 'message')}" for each in owned],
             fix=[
-                "undo what was set by hand, or give the field up: kubectl apply --server-side"
-                " --force-conflicts --field-manager=orchestrate",
+                f"to take these fields of {resource}/{name} in namespace {namespace} over: "
+                "`take_over: true` in the environment's config, then deploy again",
+                f"who set what: kubectl get {resource} {name} --namespace {namespace}"
+                " --output yaml --show-managed-fields",
             ],
         )
     return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
+
+
+def _place(what: str) -> tuple[str, str, str]:
+    """Resource, name and namespace of the object that a call (`PATCH /apis/...`) was for."""
+    _, _, after = what.partition("/namespaces/")
+    namespace, resource, name = [*after.split("/"), "", "", ""][:3]
+    return resource, name, namespace
 
 
 def _causes(problem: Refused) -> list[str]:

@@ -42,6 +42,11 @@ class Color:
     def revision(self) -> Ref:
         return Ref(key=note(self.deployment, "revision"), version=note(self.deployment, "version"))
 
+    def returns_to(self, key: str) -> bool:
+        """Whether it has this revision, or had it right before: then it is no new one that comes,
+        but the way back to what is on record."""
+        return bool(key) and key in (self.revision.key, note(self.deployment, "before"))
+
     @property
     def asked(self) -> int:
         """Replicas that are asked for now."""
@@ -99,12 +104,21 @@ class Colors:
                 return name
         return f"c{len(there)}"
 
-    def put(self, body: Json, write: Write) -> Json:
-        """Have a colour hold what `body` says."""
-        return self.fence.apply(DEPLOYMENT, body, write)
+    def put(self, body: Json, write: Write, *, force: bool = False) -> Json:
+        """Have a colour hold what `body` says. `force` takes back what somebody has set since."""
+        return self.fence.apply(DEPLOYMENT, body, write, force=force)
 
-    def scale(self, color: Color, replicas: int, write: Write, *, full: int | None = None) -> Json:
-        """Ask for a number of replicas. `full` is what it is to have when it serves alone.
+    def scale(
+        self,
+        color: Color,
+        replicas: int,
+        write: Write,
+        *,
+        full: int | None = None,
+        force: bool = False,
+    ) -> Json:
+        """Ask for a number of replicas. `full` is what it is to have when it serves alone; `force`
+        takes the number from a person who has set it since.
 
         Where an autoscaler has the number it stays as it is, but for none at all: an autoscaler
         leaves a Deployment without replicas alone.
@@ -128,5 +142,5 @@ class Colors:
             write,
             manager=SCALER,
             # Ending what we started is ours to do, whoever has counted its replicas meanwhile.
-            force=taking,
+            force=force or taking,
         )

@@ -34,10 +34,13 @@ LASTS_S = 60
 
 
 class Fence:
-    """The Lease `name`, labelled as the environment's."""
+    """The Lease `name`, labelled as the environment's. With `take_over` what is written takes its
+    fields from whoever has set them."""
 
-    def __init__(self, api: Api, name: str, labels: Mapping[str, str]) -> None:
-        self.api, self.name, self.labels = api, name, labels
+    def __init__(
+        self, api: Api, name: str, labels: Mapping[str, str], *, take_over: bool = False
+    ) -> None:
+        self.api, self.name, self.labels, self.take_over = api, name, labels, take_over
 
     def newest(self) -> int:
         """Number of the newest write; 0 before the first."""
@@ -80,7 +83,10 @@ class Fence:
                 meta["resourceVersion"] = version_of(live)
             try:
                 made = self.api.apply(
-                    kind, {**body, "metadata": meta}, manager=manager, force=force
+                    kind,
+                    {**body, "metadata": meta},
+                    manager=manager,
+                    force=force or self.take_over,
                 )
             except Stale:
                 # Its status changes often; that is no reason to give up.

@@ -45,6 +45,7 @@ from orchestrate.providers.kubernetes.objects import (
     Json,
     Kind,
     label,
+    note,
     text,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
@@ -66,7 +67,7 @@ class KubernetesProvider:
         settings = self.settings
         self.labels = shape.whose(environment.app, environment.name)
         self.api = Api(settings.access, settings.namespace, secrets)
-        self.fence = Fence(self.api, settings.name, self.labels)
+        self.fence = Fence(self.api, settings.name, self.labels, take_over=settings.take_over)
         self.colors = Colors(self.api, self.fence, self.labels)
         self.endpoints = Endpoints(self.api, self.labels)
         self.traffic = Traffic(
@@ -245,9 +246,16 @@ class KubernetesProvider:
             self.api.apply(Kind(*kind, EXTRA[kind]), made)
         self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
         body = self._deployment(revision, objects, color, write)
-        self.vault.keep(body, revision, self.colors.named(color), self.colors.all())
-        made = self.colors.put(body, write)
-        self.colors.scale(Color(color, made), replicas, write)
+        before = self.colors.named(color)
+        self.vault.keep(body, revision, before, self.colors.all())
+        # A hand on the image must not make the way back fail: what a revision decides is ours.
+        back = before is not None and before.returns_to(revision.key)
+        if before is not None:
+            shape.annotate(body, {"before": _before(before, revision)})
+        made = self.colors.put(body, write, force=back)
+        if back and before is not None:
+            replicas = max(replicas, before.asked)  # never fewer than somebody saw a need for
+        self.colors.scale(Color(color, made), replicas, write, force=back)
 
     def _deployment(
         self, revision: Revision, objects: list[Json], color: str, write: Write
@@ -266,6 +274,7 @@ class KubernetesProvider:
             name=now.name,
             namespace=now.namespace,
             access=now.access,
+            take_over=now.take_over,
         )
 
     def _plain_service(self, revision: Revision) -> Json:
@@ -277,3 +286,11 @@ class KubernetesProvider:
         if twin is not None and twin.name != live.name and twin.asked > 0:
             self.traffic.leave(twin, write)
             self.colors.scale(twin, 0, write)
+
+
+def _before(color: Color, revision: Revision) -> str:
+    """Key of the revision that a colour had before the one it is about to get; none after a way
+    back: what is deployed then is a new one, also where it is the same again."""
+    if color.revision.key == revision.key:
+        return note(color.deployment, "before")
+    return "" if color.returns_to(revision.key) else color.revision.key

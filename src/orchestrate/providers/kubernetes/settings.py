@@ -99,6 +99,8 @@ class Settings:
     gateway: Gateway | None = None
     ingress: IngressNginx | None = None
     credentials: Credentials | None = None
+    take_over: bool = False
+    """The operator's word: fields that somebody else has set are taken from them."""
 
     @property
     def own_secrets(self) -> frozenset[str]:
@@ -161,6 +163,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
         gateway=reader.take("gateway", _gateway, None),
         ingress=reader.take("ingress", _ingress, None),
         credentials=reader.take("credentials", _credentials, None),
+        take_over=reader.take("take_over", _truth, False),
     )
     reader.demand("namespace", "shop")
     reader.demand("image", "registry.example.com/shop:{version}")

@@ -1,0 +1,114 @@
+"""Somebody else's hand on what a deployment sets: noticed on the way forward, no obstacle on the
+way back, and taken over on the operator's word alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrate.core.errors import FieldConflict, StepFailed
+from tests.providers.kubernetes.test_rollout import follow
+from tests.support.kubernetes.app import Kubernetes, kubernetes
+
+pytestmark = pytest.mark.system
+
+OTHER = "registry.local/other:9"
+
+
+def set_image(shop: Kubernetes, name: str = "shop-blue") -> None:
+    """What `kubectl set image` does."""
+    image = {"containers": [{"name": "app", "image": OTHER}]}
+    patch = {"spec": {"template": {"spec": image}}}
+    shop.cluster.by_hand("kubectl-set", "deployments", name, patch)
+
+
+def image_of(shop: Kubernetes, name: str = "shop-blue") -> str:
+    spec = shop.cluster.one("deployments", name)["spec"]["template"]["spec"]
+    return str(spec["containers"][0]["image"])
+
+
+def service_by_hand(shop: Kubernetes) -> None:
+    """A Service that was there before this program, made by `kubectl apply --server-side`."""
+    spec = {"selector": {"app": "shop"}, "ports": [{"name": "http", "port": 80}]}
+    body: dict[str, Any] = {"metadata": {"name": "shop"}, "spec": spec}
+    shop.cluster.objects.apply("services", "shop", body, "kubectl", False, False)
+
+
+class TestWayBack:
+    def test_goes_over_an_image_that_was_set_by_hand(self, shop: Kubernetes) -> None:
+        old = shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        set_image(shop)
+        with pytest.raises(StepFailed, match="superseded by kubectl-set"):
+            follow(shop, new)
+        shop.provider.roll(old, 2, shop.write())
+        assert follow(shop, old).done
+        assert shop.images.digest("1.0.0") in image_of(shop)
+        assert shop.served() == {"1.0.0"}
+
+    def test_of_a_change_that_was_refused_goes_to_what_is_on_record(self, shop: Kubernetes) -> None:
+        old = shop.live("1.0.0")
+        set_image(shop)
+        with pytest.raises(FieldConflict):
+            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+        shop.provider.roll(old, 2, shop.write())
+        assert follow(shop, old).done
+        assert shop.images.digest("1.0.0") in image_of(shop)
+
+    def test_goes_over_a_scale_by_hand_with_no_fewer_replicas(self, shop: Kubernetes) -> None:
+        old = shop.live("1.0.0")
+        shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+        shop.cluster.by_hand("kubectl", "deployments", "shop-blue", {"spec": {"replicas": 4}})
+        shop.provider.roll(old, 2, shop.write())
+        assert follow(shop, old).done
+        assert shop.cluster.one("deployments", "shop-blue")["spec"]["replicas"] == 4
+
+    def test_once_gone_is_no_word_for_the_next_way_forward(self, shop: Kubernetes) -> None:
+        old, new = shop.live("1.0.0"), shop.pinned("1.1.0")
+        for revision in (new, old):
+            shop.provider.roll(revision, 2, shop.write())
+            follow(shop, revision)
+        set_image(shop)
+        with pytest.raises(FieldConflict):
+            shop.provider.roll(new, 2, shop.write())
+        assert image_of(shop) == OTHER
+
+
+class TestTakeOver:
+    def test_is_what_a_conflict_names_with_the_object_and_its_namespace(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.live("1.0.0")
+        set_image(shop)
+        with pytest.raises(FieldConflict) as raised:
+            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+        assert "deployments/shop-blue" in raised.value.message
+        assert "deployments/shop-blue in namespace shop" in raised.value.fix[0]
+        assert "take_over: true" in raised.value.fix[0]
+        assert "kubectl get deployments shop-blue --namespace shop" in raised.value.fix[1]
+
+    def test_does_what_its_hint_says(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        set_image(shop)
+        shop.config = {"take_over": True}
+        shop.provider = shop.another()
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        assert follow(shop, new).done
+        assert shop.images.digest("1.1.0") in image_of(shop)
+
+    def test_takes_a_service_that_was_there_before(self, home: Path) -> None:
+        with kubernetes(home, take_over=True) as shop:
+            service_by_hand(shop)
+            shop.live("1.0.0")
+            assert shop.served() == {"1.0.0"}
+
+    def test_is_not_assumed_for_a_service_that_was_there_before(self, shop: Kubernetes) -> None:
+        service_by_hand(shop)
+        revision = shop.up(shop.pinned("1.0.0"))
+        with pytest.raises(FieldConflict, match="services/shop"):
+            shop.route((revision, 100))
+        assert shop.cluster.one("services", "shop")["spec"]["selector"] == {"app": "shop"}
