@@ -232,6 +232,32 @@ class TestOthers:
         found = {r.revision.key: r for r in shop.provider.observe().running}[new.key]
         assert (found.wanted, found.counted_by_platform) == (5, True)
 
+    def test_a_roll_is_done_with_as_few_replicas_as_an_autoscaler_wants(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.live("1.0.0")
+        patch = {"spec": {"replicas": 1}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        assert follow(shop, new).text == "1 of 1 replicas are available"
+
+    def test_what_takes_over_from_an_autoscaled_version_begins_with_as_many_replicas(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.live("1.0.0")
+        patch = {"spec": {"replicas": 5}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
+        assert shop.provider.replicas() == 2, "what is planned does not move with an autoscaler"
+        new = shop.pinned("1.1.0")
+        shop.provider.start(new, 2, shop.write())
+        follow(shop, new)
+        assert len(shop.copies(new)) == 5
+        patch = {"spec": {"replicas": 3}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-green", patch, "scale")
+        shop.provider.start(new, 2, shop.write())
+        assert shop.cluster.one("deployments", "shop-green")["spec"]["replicas"] == 3, "its own"
+
     def test_a_colour_that_an_autoscaler_counts_can_be_stopped_and_started_again(
         self, shop: Kubernetes
     ) -> None:

@@ -118,6 +118,17 @@ class TestHttpRoute:
             routed.route((revision, 100))
         assert "nobody has looked at it" in raised.value.why[0]
 
+    def test_that_a_gateway_refuses_is_told_with_its_reason(
+        self, routed: Kubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gateway, "ACCEPTED_S", 0.5)
+        old = routed.live("1.0.0")
+        new = routed.up(routed.pinned("1.1.0"))
+        routed.cluster.controllers.refuses = "NotAllowedByListeners"
+        with pytest.raises(EdgeFailed, match="accepted") as raised:
+            routed.route((old, 90), (new, 10))
+        assert "Accepted is False: NotAllowedByListeners" in raised.value.why[0]
+
     def test_of_an_old_generation_is_not_taken_for_an_answer(self, routed: Kubernetes) -> None:
         old = routed.live("1.0.0")
         new = routed.up(routed.pinned("1.1.0"))

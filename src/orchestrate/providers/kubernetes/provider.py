@@ -136,7 +136,17 @@ class KubernetesProvider:
         self.fence.pass_(write)
         found = self.colors.of(revision.key)
         name = found.name if found is not None else self.colors.free()
-        self._put(revision, name, max(replicas, found.wanted if found else 0), write)
+        least = max(found.wanted if found else 0, self._counted_beside(name))
+        self._put(revision, name, max(replicas, least), write)
+
+    def _counted_beside(self, name: str) -> int:
+        """Replicas that an autoscaler has given to what serves now, beside colour `name`: what is
+        to take over its traffic begins with as many. The plan does not have that number, which
+        moves."""
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving and serving != name else None
+        counted = live is not None and (live.autoscaled or self.settings.autoscaled)
+        return live.asked if live is not None and counted else 0
 
     def roll(self, revision: Revision, replicas: int, write: Write) -> None:
         """Replace what serves, in its colour, by the Deployment's own rolling update."""

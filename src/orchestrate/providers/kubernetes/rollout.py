@@ -75,7 +75,7 @@ class Rollout:
         self._refuse_superseded(deployment, revision, image)
         verdict = judge(deployment)
         available = number(deployment, "status", "availableReplicas")
-        if verdict.state == "done" and available >= replicas:
+        if verdict.state == "done" and available >= self._needed(color, replicas):
             return Progress(True, verdict.text)
         if verdict.state == "paused":
             raise self._paused(deployment)
@@ -86,6 +86,12 @@ class Rollout:
         since = self._since(found, watched_s, memory)
         self._refuse_hopeless(revision, deployment, replica_set, pods, found, since, watched_s)
         return Progress(False, _text(verdict, found), since)
+
+    def _needed(self, color: Color, replicas: int) -> int:
+        """Replicas that must be available: fewer where an autoscaler wants no more."""
+        if color.autoscaled or self.settings.autoscaled:
+            return min(replicas, max(color.asked, 1))
+        return replicas
 
     def _since(
         self, found: list[Trouble], watched_s: float, memory: Mapping[str, JsonValue]
