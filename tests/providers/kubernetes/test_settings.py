@@ -50,6 +50,8 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
         ("namespace", "Shop", "name of a namespace"),
         ("gateway", {"hostnames": ["a.example.com"]}, "it needs `name`"),
         ("gateway", {"name": "web", "weights": 3}, "known: "),
+        ("gateway", {"route": "front", "testers": {"header": "X", "value": "y"}}, "testers: of a"),
+        ("gateway", {"route": "front", "hostnames": ["a.example.com"]}, "hostnames: of a"),
         ("ingress", {"path": "/"}, "it needs a host"),
         ("requests", {"cpu": "lots"}, "{cpu: 100m"),
         ("max_surge", "a few", "number of replicas"),

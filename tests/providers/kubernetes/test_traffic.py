@@ -148,19 +148,6 @@ class TestHttpRoute:
             assert [b["name"] for b in first["backendRefs"]] == ["shop-green"]
             assert shop.provider.observe().percent(new.key) == 10
 
-    def test_of_somebody_else_has_its_backends_set_and_nothing_more(self, home: Path) -> None:
-        with kubernetes(home, gateway={"route": "front"}) as shop:
-            rule = {"backendRefs": [{"name": "shop", "port": 80}], "filters": [{"type": "X"}]}
-            spec = {"parentRefs": [{"name": "public"}], "rules": [rule]}
-            body = {"metadata": {"name": "front"}, "spec": spec}
-            shop.cluster.objects.create("httproutes", "shop", body, "lee")
-            old = shop.live("1.0.0")
-            new = shop.up(shop.pinned("1.1.0"))
-            shop.route((old, 75), (new, 25))
-            assert shop.provider.observe().percent(new.key) == 25
-            found = shop.cluster.one("httproutes", "front")["spec"]
-            assert found["rules"][0]["filters"] == [{"type": "X"}]
-
     def test_without_the_gateway_api_is_told_by_the_probe(self, routed: Kubernetes) -> None:
         routed.cluster.gateway_api = False
         bad = [finding for finding in routed.provider.probe() if not finding.ok]

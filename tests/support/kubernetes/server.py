@@ -17,6 +17,7 @@ from tests.support.kubernetes.fields import Json
 from tests.support.kubernetes.store import KINDS, Objects, Refused, missing
 
 TOKEN = "tests-token"
+REJECTED = "the server rejected our request due to an error in our request"
 PATH = re.compile(
     r"/(?:api|apis)/(?P<api>v1|[a-z0-9.]+/v\d)/namespaces/(?P<ns>[^/]+)"
     r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>[a-z]+))?"
@@ -258,22 +259,35 @@ def _fielded(found: Json, selector: str) -> bool:
 
 
 def _json_patch(found: Json, operations: list[Json]) -> Json:
-    for each in operations:
-        *parents, last = [
-            w.replace("~1", "/").replace("~0", "~") for w in each["path"].split("/")[1:]
-        ]
-        here: Any = found
-        for name in parents:
-            here = here[int(name)] if isinstance(here, list) else here[name]
-        at: Any = int(last) if isinstance(here, list) else last
-        if each["op"] == "test":
-            if here[at] != each["value"]:
-                raise Refused(
-                    422, "Invalid", "the server rejected our request due to an error in our request"
-                )
-        else:
-            here[at] = each["value"]
+    try:
+        for each in operations:
+            _operate(found, each)
+    except (KeyError, IndexError, TypeError) as problem:
+        raise Refused(422, "Invalid", REJECTED) from problem
     return found
+
+
+def _operate(found: Json, each: Json) -> None:
+    *parents, last = [w.replace("~1", "/").replace("~0", "~") for w in each["path"].split("/")[1:]]
+    here: Any = found
+    for name in parents:
+        here = here[int(name)] if isinstance(here, list) else here[name]
+    at: Any = last
+    if isinstance(here, list):
+        at = len(here) if last == "-" else int(last)
+    match each["op"]:
+        case "test":
+            if here[at] != each["value"]:
+                raise Refused(422, "Invalid", REJECTED)
+        case "add" if isinstance(here, list):
+            here.insert(at, each["value"])
+        case "add":
+            here[at] = each["value"]
+        case "replace":
+            _ = here[at]
+            here[at] = each["value"]
+        case "remove":
+            del here[at]
 
 
 def _merge(found: Any, patch: Any) -> Any:

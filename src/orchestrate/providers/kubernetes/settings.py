@@ -50,7 +50,8 @@ class Gateway:
     testers: tuple[str, str] | None = None
     """A header and its value: requests with it go to the new revision while there is one beside."""
     route: str | None = None
-    """An HTTPRoute that is there already, and not ours: its first rule's backends are set."""
+    """An HTTPRoute that is there already, and not ours: in each rule that leads to the Service its
+    weight is set, and a colour's backend is added beside it for as long as traffic is divided."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,9 @@ def _gateway(value: JsonValue) -> Gateway:
     name, route = _word(found, "name", _SUBDOMAIN), _word(found, "route", _SUBDOMAIN)
     if (name is None) == (route is None):
         raise ValueError("it needs `name`, of a Gateway, or `route`, of an HTTPRoute that is there")
+    needless = sorted(set(found) & {"namespace", "hostnames", "path", "testers"})
+    if route is not None and needless:
+        raise ValueError(f"{', '.join(needless)}: of a `route` that is there, its own say")
     return Gateway(
         name=name or "",
         namespace=_word(found, "namespace", _SUBDOMAIN),
