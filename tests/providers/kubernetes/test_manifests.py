@@ -87,7 +87,8 @@ class TestDirectory:
             assert found["spec"]["replicas"] == 2, "config's, and not the manifests'"
             assert found["metadata"]["labels"]["team"] == "a"
             assert shop.cluster.one("services", "shop")["spec"]["ports"][0]["port"] == 8000
-            assert shop.cluster.one("configmaps", "settings")["data"]["since"] == "2026-11-23"
+            own = shop.cluster.one("configmaps", f"settings-{revision.key}")
+            assert own["data"]["since"] == "2026-11-23"
             scaler = shop.cluster.one("horizontalpodautoscalers", "shop-blue")
             assert scaler["spec"]["scaleTargetRef"]["name"] == "shop-blue"
 

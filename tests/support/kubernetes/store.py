@@ -33,10 +33,13 @@ KINDS = {
     "ingresses": ("networking.k8s.io/v1", "Ingress"),
     "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "horizontalpodautoscalers": ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    "serviceaccounts": ("v1", "ServiceAccount"),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
+    "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy"),
 }  # fmt: skip
 GENERATIONS = {
     "deployments", "replicasets", "pods", "endpointslices", "ingresses", "httproutes",
-    "horizontalpodautoscalers",
+    "horizontalpodautoscalers", "poddisruptionbudgets", "networkpolicies",
 }  # fmt: skip
 """Kinds that count how often their wishes changed."""
 KEPT = 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -228,7 +229,7 @@ def as_ours(problem: Refused, what: str) -> Exception:
             return ProviderUnavailable(
                 "the cluster does not allow it",
                 why=[said],
-                fix=["kubectl apply -f docs/providers/kubernetes-role.yaml, as an administrator"],
+                fix=_allowing(said),
             )
         case 404:
             return ProviderUnavailable("the cluster has no such thing", why=[f"{what}: {said}"])
@@ -271,6 +272,19 @@ def _conflict(problem: Refused, said: str, what: str) -> Exception:
             ],
         )
     return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
+
+
+def _allowing(said: str) -> list[str]:
+    """What an administrator is to do for a call that was forbidden."""
+    found = re.search(r'cannot (\w+) resource "([\w./-]+)"', said)
+    role = "kubectl apply -f docs/providers/kubernetes-role.yaml, as an administrator"
+    if found is None:
+        return [role]
+    verb, resource = found.groups()
+    return [
+        f"{role}: the Role must allow `{verb}` of `{resource}`; rights for kinds that only some"
+        " manifests hold stand in that file as comments",
+    ]
 
 
 def _place(what: str) -> tuple[str, str, str]:

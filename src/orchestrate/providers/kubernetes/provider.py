@@ -5,6 +5,7 @@ the revision, never patched back. The labels and annotations of these objects ar
 each one is; a Lease holds the number of the newest write.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -31,12 +33,13 @@ from orchestrate.providers.kubernetes import probe, seen, shape
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.colors import Color, Colors
 from orchestrate.providers.kubernetes.endpoints import Endpoints
+from orchestrate.providers.kubernetes.extras import Extras, kinds_of
 from orchestrate.providers.kubernetes.fence import Fence
 from orchestrate.providers.kubernetes.gateway import HttpRoute
 from orchestrate.providers.kubernetes.images import Images
 from orchestrate.providers.kubernetes.ingress import NginxIngress
 from orchestrate.providers.kubernetes.logs import lines_of
-from orchestrate.providers.kubernetes.manifests import EXTRA, extra_of, render, service_of
+from orchestrate.providers.kubernetes.manifests import render, service_of
 from orchestrate.providers.kubernetes.objects import (
     DEPLOYMENT,
     INGRESS,
@@ -46,7 +49,6 @@ from orchestrate.providers.kubernetes.objects import (
     Kind,
     label,
     note,
-    text,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
 from orchestrate.providers.kubernetes.ratio import Replicas
@@ -66,6 +68,7 @@ class KubernetesProvider:
         self.settings = settings_of(environment.config, self.slug)
         settings = self.settings
         self.labels = shape.whose(environment.app, environment.name)
+        pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
         self.api = Api(settings.access, settings.namespace, secrets)
         self.fence = Fence(self.api, settings.name, self.labels, take_over=settings.take_over)
         self.colors = Colors(self.api, self.fence, self.labels)
@@ -86,7 +89,8 @@ class KubernetesProvider:
             native_rolling=True,
             divides=self.traffic.splitter.divides,
         )
-        self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
+        self.pins = pins
+        self.extras = Extras(settings, self.api, self.fence, pins, self.labels)
 
     def replicas(self) -> int:
         return self.settings.replicas
@@ -100,7 +104,8 @@ class KubernetesProvider:
             sample = self._deployment(
                 snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
             )
-        return probe.findings(self.settings, self.api, means, bool(self.vault.names()), sample)
+        secrets = bool(self.vault.names())
+        return probe.findings(self.settings, self.api, means, secrets, self._kinds(), sample)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
@@ -172,10 +177,16 @@ class KubernetesProvider:
             color = self.colors.named(color.name) or color
         if color.asked > replicas:
             self.colors.scale(color, replicas, write)
+        if replicas == 0:
+            serving = self.traffic.pointed().color
+            self.extras.again(self.colors.named(serving) if serving else None, write)
 
     def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
         """`fallback` is nothing a Service has: it leads to ready Pods, or nowhere."""
         self.fence.pass_(write)
+        alone = [share for share in shares if share.percent]
+        if len(alone) == 1:
+            self.extras.again(self.colors.of(alone[0].revision.key), write)
         self.traffic.divide(shares, write)
 
     def stop(self, revision: Ref, write: Write) -> None:
@@ -228,6 +239,18 @@ class KubernetesProvider:
             self.api.delete(SERVICE, f"{name}-{color.name}")
             self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
             self.vault.forget(color)
+            self.extras.forget(color)
+
+    def _kinds(self) -> list[Kind]:
+        """Kinds beside a Deployment and a Service that will be applied: of the manifests, where
+        they can be read without a version, and of what runs."""
+        objects: list[Json] = []
+        if self.settings.source == "manifests":
+            with contextlib.suppress(OrchestrateError):  # the probe says what is wrong with them
+                objects = render(self.settings, "", "")
+        elif self.settings.source != "built-in":
+            objects = self.pins.newest()
+        return kinds_of(objects)
 
     def _splitter(self) -> Splitter:
         settings = self.settings
@@ -239,27 +262,25 @@ class KubernetesProvider:
 
     def _try(self, revision: Revision, objects: list[Json]) -> None:
         """Ask the cluster whether it would take the manifests, with nothing stored."""
-        for each in extra_of(objects):
-            kind = (text(each, "apiVersion"), text(each, "kind"))
-            made = shape.extra(each, self.settings, "probe", self.labels)
-            self.api.apply(Kind(*kind, EXTRA[kind]), made, dry_run=True, force=True)
-        body = self._deployment(revision, objects, "probe", Write(0, "probe", ""))
+        write = Write(0, "probe", "")
+        for kind, made in self.extras.made(objects, "probe", revision, write):
+            self.api.apply(kind, made, dry_run=True, force=True)
+        body = self._deployment(revision, objects, "probe", write)
         self.api.apply(DEPLOYMENT, body, dry_run=True, force=True)
 
     def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
         """Have a colour hold a revision, with all that belongs to it."""
         objects = self.pins.objects(revision.artifact)
-        self.vault.put(revision, write)
-        for each in extra_of(objects):
-            made = shape.extra(each, self.settings, color, self.labels)
-            kind = (text(each, "apiVersion"), text(each, "kind"))
-            self.api.apply(Kind(*kind, EXTRA[kind]), made)
-        self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
-        body = self._deployment(revision, objects, color, write)
         before = self.colors.named(color)
-        self.vault.keep(body, revision, before, self.colors.all())
         # A hand on the image must not make the way back fail: what a revision decides is ours.
         back = before is not None and before.returns_to(revision.key)
+        self.vault.put(revision, write)
+        self.extras.put(objects, color, revision, write, force=back)
+        self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
+        body = self._deployment(revision, objects, color, write)
+        colors = self.colors.all()
+        self.vault.keep(body, revision, before, colors)
+        self.extras.keep(body, objects, revision, before, colors)
         if before is not None:
             shape.annotate(body, {"before": _before(before, revision)})
         made = self.colors.put(body, write, force=back)
@@ -272,9 +293,11 @@ class KubernetesProvider:
     ) -> Json:
         secret = self.vault.name(revision)
         image = image_of(revision.artifact)
-        return shape.deployment(
+        body = shape.deployment(
             self._settings_of(revision), revision, objects, image, color, self.labels, secret, write
         )
+        self.extras.refer(body, objects, revision)
+        return body
 
     def _settings_of(self, revision: Revision) -> Settings:
         """What a revision was made with; where it goes is the environment's to say."""
