@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from orchestrate.core.errors import FieldConflict, StepFailed
+from orchestrate.providers.kubernetes.objects import template_owners
+from tests.providers.kubernetes.test_manifests import DEPLOYMENT, of, write
 from tests.providers.kubernetes.test_rollout import follow
 from tests.support.kubernetes.app import Kubernetes, kubernetes
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -112,3 +115,73 @@ class TestTakeOver:
         with pytest.raises(FieldConflict, match="services/shop"):
             shop.route((revision, 100))
         assert shop.cluster.one("services", "shop")["spec"]["selector"] == {"app": "shop"}
+
+
+class TestNotice:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"containers": [{"name": "app", "env": [{"name": "MODE", "value": "slow"}]}]},
+            {"containers": [{"name": "app", "resources": {"limits": {"memory": "1Mi"}}}]},
+            {"nodeName": "elsewhere"},
+        ],
+        ids=["env", "limits", "node"],
+    )
+    def test_is_taken_of_any_change_of_the_template(
+        self, shop: Kubernetes, change: dict[str, Any]
+    ) -> None:
+        shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        written = shop.cluster.one("deployments", "shop-blue")["metadata"]["generation"]
+        patch = {"spec": {"template": {"spec": change}}}
+        shop.cluster.by_hand("kubectl-edit", "deployments", "shop-blue", patch)
+        with pytest.raises(StepFailed, match="superseded by kubectl-edit") as raised:
+            follow(shop, new)
+        assert f"is at generation {written + 1}, and {written} was" in raised.value.why[0]
+
+    def test_is_not_taken_of_a_number_of_replicas(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        patch = {"spec": {"replicas": 3}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
+        assert follow(shop, new).done
+        shop.provider.scale(new.ref, 1, shop.write())
+        shop.provider.start(new, 1, shop.write())
+        assert follow(shop, new, 1).done
+
+    def test_of_an_image_set_after_the_release_is_taken_by_what_the_pods_run(
+        self, shop: Kubernetes
+    ) -> None:
+        live = shop.live("1.0.0")
+
+        def run() -> set[str | None]:
+            return {each.artifact for each in shop.provider.observe().replicas(live.key)}
+
+        assert run() == {live.artifact.digest}
+        set_image(shop)
+        eventually(lambda: run() and not run() & {None, live.artifact.digest})
+
+    def test_knows_the_artifact_of_manifests_by_their_image(
+        self, home: Path, tmp_path: Path
+    ) -> None:
+        write(tmp_path / "k8s", DEPLOYMENT)
+        with of(home, tmp_path) as shop:
+            live = shop.live("1.0.0")
+            found = {each.artifact for each in shop.provider.observe().replicas(live.key)}
+            assert found == {live.artifact.digest}
+            assert live.artifact.digest != shop.images.digest("1.0.0")
+
+
+def test_who_came_after_our_apply_is_named_and_not_who_was_there_before() -> None:
+    def entry(manager: str, time: str, operation: str = "Update") -> dict[str, object]:
+        fields = {"f:spec": {"f:template": {"f:spec": {}}}}
+        return {"manager": manager, "operation": operation, "time": time, "fieldsV1": fields}
+
+    entries = [
+        entry("kubectl-rollout", "2026-11-23T03:00:00Z"),
+        entry("orchestrate", "2026-11-23T03:10:00Z", "Apply"),
+        entry("kubectl-edit", "2026-11-23T03:11:00Z"),
+    ]
+    assert template_owners({"metadata": {"managedFields": entries}}) == ["kubectl-edit"]

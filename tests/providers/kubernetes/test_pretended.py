@@ -26,7 +26,7 @@ KINDS = {
 # Left out of the recordings to keep them small; every object of a real cluster has them.
 TRIMMED = {
     "lastTransitionTime", "lastUpdateTime", "lastProbeTime", "managedFields", "nodeName",
-    "eventTime", "firstTimestamp", "annotations", "labels", "qosClass",
+    "eventTime", "firstTimestamp", "annotations", "labels", "qosClass", "imageID",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -162,6 +163,8 @@ class Kubelet:
             "lastState": last or {},
             "image": pod["spec"]["containers"][0]["image"],
         }
+        if "running" in state:
+            status["imageID"] = _pulled(status["image"])
         self._status(
             pod,
             {
@@ -213,6 +216,13 @@ class Kubelet:
             },
             NOBODY,
         )
+
+
+def _pulled(image: str) -> str:
+    """An image by the digest that it was pulled with."""
+    if "@" in image:
+        return image
+    return f"{image.rpartition(':')[0]}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
 
 
 def _not(kind: str, reason: str, message: str) -> Json:

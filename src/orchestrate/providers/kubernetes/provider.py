@@ -31,7 +31,7 @@ from orchestrate.core.steps import Share
 from orchestrate.providers.edge.place import slug_of
 from orchestrate.providers.kubernetes import probe, seen, shape
 from orchestrate.providers.kubernetes.api import Api
-from orchestrate.providers.kubernetes.colors import Color, Colors
+from orchestrate.providers.kubernetes.colors import Color, Colors, written
 from orchestrate.providers.kubernetes.endpoints import Endpoints
 from orchestrate.providers.kubernetes.extras import Extras, kinds_of
 from orchestrate.providers.kubernetes.fence import Fence
@@ -126,7 +126,7 @@ class KubernetesProvider:
         if split is not None:
             ready += self.endpoints.ready(f"{self.settings.name}-{split.color}", pods)
         return LiveState(
-            running=seen.running(colors, pods, self.settings.autoscaled),
+            running=seen.running(colors, pods, self.settings.autoscaled, self.settings.container),
             shares=seen.shares(colors, self.traffic.pointed(service), split, ready),
             address=self.environment.url,
             write=max([self.fence.newest(), *(color.write for color in colors)]),
@@ -286,7 +286,7 @@ class KubernetesProvider:
         made = self.colors.put(body, write, force=back)
         if back and before is not None:
             replicas = max(replicas, before.asked)  # never fewer than somebody saw a need for
-        self.colors.scale(Color(color, made), replicas, write, force=back)
+        self.colors.scale(Color(color, made), replicas, write, force=back, ours=written(made))
 
     def _deployment(
         self, revision: Revision, objects: list[Json], color: str, write: Write

@@ -14,7 +14,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.protocols import Progress
 from orchestrate.core.revision import Revision
 from orchestrate.providers.kubernetes.api import Api
-from orchestrate.providers.kubernetes.colors import Color
+from orchestrate.providers.kubernetes.colors import Color, changed_since
 from orchestrate.providers.kubernetes.diagnosis import (
     LINES,
     Trouble,
@@ -30,9 +30,11 @@ from orchestrate.providers.kubernetes.objects import (
     REPLICA_SET,
     Json,
     items,
+    note,
     number,
     owners_of,
     part,
+    template_owners,
     text,
     uid_of,
 )
@@ -132,20 +134,26 @@ class Rollout:
         now = {text(c, "name"): c for c in items(template, "spec", "containers")}
         container = now.get(self.settings.container, {})
         labelled = text(template, "metadata", "labels", "orchestrate/revision")
-        if text(container, "image") == image and labelled == revision.key:
+        same = text(container, "image") == image and labelled == revision.key
+        if same and not changed_since(deployment):
             return
         path = (
             *("f:spec", "f:template", "f:spec", "f:containers"),
             *(f'k:{{"name":"{self.settings.container}"}}', "f:image"),
         )
-        others = [o for o in owners_of(deployment, *path) if o != MANAGER]
-        who = " and ".join(others) or "somebody else"
+        others = [] if same else [o for o in owners_of(deployment, *path) if o != MANAGER]
+        who = " and ".join(others or template_owners(deployment)) or "somebody else"
+        now_at = number(deployment, "metadata", "generation")
+        why = [f"the Deployment is at generation {now_at}"]
+        if note(deployment, "generation"):
+            why[0] += f", and {note(deployment, 'generation')} was written for it"
+        if text(container, "image") != image:
+            why[0] += f", with image {text(container, 'image') or 'none'} and not {image}"
+        else:
+            why[0] += ", with another template of its Pods"
         raise StepFailed(
             f"{revision.version} was superseded by {who}",
-            why=[
-                f"the Deployment is at generation {number(deployment, 'metadata', 'generation')},"
-                f" with image {text(container, 'image') or 'none'} and not {image}"
-            ],
+            why=why,
             fix=["find out who changes it beside this program; then deploy again"],
         )
 
