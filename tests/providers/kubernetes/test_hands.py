@@ -3,12 +3,15 @@ way back, and taken over on the operator's word alone."""
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrate.core.environment import Strategy, StrategyName
 from orchestrate.core.errors import FieldConflict, StepFailed
+from orchestrate.providers.kubernetes import KubernetesProvider
 from orchestrate.providers.kubernetes.objects import template_owners
 from tests.providers.kubernetes.test_manifests import DEPLOYMENT, of, write
 from tests.providers.kubernetes.test_rollout import follow
@@ -53,10 +56,10 @@ class TestWayBack:
         assert shop.served() == {"1.0.0"}
 
     def test_of_a_change_that_was_refused_goes_to_what_is_on_record(self, shop: Kubernetes) -> None:
-        old = shop.live("1.0.0")
+        old, new = shop.live("1.0.0"), shop.pinned("1.1.0")
         set_image(shop)
         with pytest.raises(FieldConflict):
-            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+            shop.provider.roll(new, 2, shop.write())
         shop.provider.roll(old, 2, shop.write())
         assert follow(shop, old).done
         assert shop.images.digest("1.0.0") in image_of(shop)
@@ -85,9 +88,10 @@ class TestTakeOver:
         self, shop: Kubernetes
     ) -> None:
         shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
         set_image(shop)
         with pytest.raises(FieldConflict) as raised:
-            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+            shop.provider.roll(new, 2, shop.write())
         assert "deployments/shop-blue" in raised.value.message
         assert "deployments/shop-blue in namespace shop" in raised.value.fix[0]
         assert "take_over: true" in raised.value.fix[0]
@@ -110,8 +114,9 @@ class TestTakeOver:
             assert shop.served() == {"1.0.0"}
 
     def test_is_not_assumed_for_a_service_that_was_there_before(self, shop: Kubernetes) -> None:
+        revision = shop.pinned("1.0.0")
         service_by_hand(shop)
-        revision = shop.up(shop.pinned("1.0.0"))
+        shop.up(revision)
         with pytest.raises(FieldConflict, match="services/shop"):
             shop.route((revision, 100))
         assert shop.cluster.one("services", "shop")["spec"]["selector"] == {"app": "shop"}
@@ -172,6 +177,60 @@ class TestNotice:
             found = {each.artifact for each in shop.provider.observe().replicas(live.key)}
             assert found == {live.artifact.digest}
             assert live.artifact.digest != shop.images.digest("1.0.0")
+
+
+class TestBeforehand:
+    """A conflict is known when it is planned, and not in the middle of the deployment."""
+
+    def conflict(self, shop: Kubernetes, *, rolling: bool = True) -> tuple[str, str]:
+        """What planning and probing say of it. Nothing is changed by either."""
+        chosen = StrategyName.ROLLING if rolling else StrategyName.BLUE_GREEN
+        strategy = Strategy(type=chosen)
+        shop.provider = KubernetesProvider(
+            shop.environment.model_copy(update={"strategy": strategy}), str(shop.home), shop.secrets
+        )
+        before = copy.deepcopy(shop.cluster.objects.found)
+        with pytest.raises(FieldConflict) as raised:
+            shop.provider.resolve("1.1.0")
+        (bad,) = [each for each in shop.provider.probe() if not each.ok]
+        assert bad.code == "field_conflict" and "take_over: true" in (bad.fix or "")
+        for key, found in before.items():
+            if key[0] in ("deployments", "services"):
+                assert shop.cluster.objects.found[key].get("spec") == found.get("spec")
+        return raised.value.message, bad.text
+
+    def test_an_image_set_by_hand_is_told(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        set_image(shop)
+        for said in self.conflict(shop):
+            assert "deployments/shop-blue" in said
+
+    def test_a_scale_by_hand_is_told(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        shop.cluster.by_hand("kubectl", "deployments", "shop-blue", {"spec": {"replicas": 4}})
+        for said in self.conflict(shop):
+            assert "deployments/shop-blue" in said
+
+    @pytest.mark.parametrize("rolling", [True, False])
+    def test_a_service_of_somebody_else_is_told(self, shop: Kubernetes, rolling: bool) -> None:
+        service_by_hand(shop)
+        for said in self.conflict(shop, rolling=rolling):
+            assert "services/shop" in said
+
+    def test_a_free_colour_is_asked_for_where_another_one_serves(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        set_image(shop)
+        strategy = Strategy(type=StrategyName.BLUE_GREEN)
+        environment = shop.environment.model_copy(update={"strategy": strategy})
+        provider = KubernetesProvider(environment, str(shop.home), shop.secrets)
+        provider.resolve("1.1.0")
+        assert [each for each in provider.probe() if not each.ok] == []
+
+    def test_is_none_with_the_operators_word(self, home: Path) -> None:
+        with kubernetes(home, take_over=True) as shop:
+            service_by_hand(shop)
+            shop.provider.resolve("1.0.0")
+            assert [each for each in shop.provider.probe() if not each.ok] == []
 
 
 def test_who_came_after_our_apply_is_named_and_not_who_was_there_before() -> None:

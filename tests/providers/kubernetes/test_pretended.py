@@ -85,8 +85,9 @@ class TestRolling:
         self, shop: Kubernetes
     ) -> None:
         shop.live("1.0.0", 3)
-        shop.cluster.by_hand("a", "deployments", "shop-blue", {"spec": {"replicas": 1}})
         new = shop.pinned("1.1.0")
+        patch = {"spec": {"replicas": 1}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
         shop.provider.roll(new, 1, shop.write())
         eventually(lambda: len(shop.copies(new)) == 1 and self.pods(shop) == 1)
 

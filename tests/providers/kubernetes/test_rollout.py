@@ -200,11 +200,12 @@ class TestOthers:
         self, shop: Kubernetes
     ) -> None:
         shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
         image = {"containers": [{"name": "app", "image": "registry.local/other:9"}]}
         patch = {"spec": {"template": {"spec": image}}}
         shop.cluster.by_hand("kubectl-set", "deployments", "shop-blue", patch)
         with pytest.raises(FieldConflict) as raised:
-            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+            shop.provider.roll(new, 2, shop.write())
         assert 'conflict with "kubectl-set"' in raised.value.why[0]
         assert "image" in raised.value.why[0]
         found = shop.cluster.one("deployments", "shop-blue")["spec"]["template"]["spec"]
@@ -212,11 +213,12 @@ class TestOthers:
 
     def test_a_persons_scale_is_a_conflict_by_name(self, shop: Kubernetes) -> None:
         shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
         shop.cluster.by_hand(
             "kubectl", "deployments", "shop-blue", {"spec": {"replicas": 5}}, "scale"
         )
         with pytest.raises(FieldConflict, match="somebody else") as raised:
-            shop.provider.roll(shop.pinned("1.1.0"), 7, shop.write())
+            shop.provider.roll(new, 7, shop.write())
         assert '.spec.replicas: conflict with "kubectl"' in raised.value.why[0]
 
     def test_replicas_that_an_autoscaler_counts_stay_as_it_left_them(

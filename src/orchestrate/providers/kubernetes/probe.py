@@ -1,12 +1,12 @@
 """Whether an environment can be deployed to in its cluster: what is there, and what is missing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.manifests import has_probe, render
-from orchestrate.providers.kubernetes.objects import DEPLOYMENT, Json, Kind, items, text
+from orchestrate.providers.kubernetes.objects import Json, Kind, items, text
 from orchestrate.providers.kubernetes.settings import Settings
 
 UNUSABLE = "provider_unavailable"
@@ -36,19 +36,19 @@ def findings(
     means: str,
     secrets: bool,
     kinds: Sequence[Kind],
-    sample: Json | None,
+    rehearse: Callable[[], None],
 ) -> list[Finding]:
     """One finding for each thing looked at; only the first when the cluster does not answer.
-    `kinds` are those that the manifests hold beside a Deployment and a Service; `sample` is the
-    Deployment that a deployment would write, which is asked for as a dry run."""
+    `kinds` are those that the manifests hold beside a Deployment and a Service; `rehearse`
+    asks for what a deployment would write, as a dry run."""
     try:
         version = api.call("get", "/version")
         found = [_cluster(settings, version), _rights(settings, api, secrets, kinds)]
         found += _gateway(settings, api)
         found.append(Finding("traffic", True, f"divided {means}"))
         found += _readiness(settings)
-        if sample is not None and all(each.ok for each in found):
-            found.append(_dry_run(api, sample))
+        if all(each.ok for each in found):
+            found.append(_dry_run(rehearse))
         return found
     except OrchestrateError as problem:
         return [bad("cluster", problem)]
@@ -121,10 +121,10 @@ def _readiness(settings: Settings) -> list[Finding]:
     return [Finding("manifests", True, said)]
 
 
-def _dry_run(api: Api, sample: Json) -> Finding:
-    """What the cluster itself says of the Deployment, with nothing stored."""
+def _dry_run(rehearse: Callable[[], None]) -> Finding:
+    """What the cluster itself says of the objects, with nothing stored."""
     try:
-        api.apply(DEPLOYMENT, sample, dry_run=True, force=True)
+        rehearse()
     except OrchestrateError as problem:
         return bad("dry run", problem)
-    return Finding("dry run", True, "the cluster would take the Deployment")
+    return Finding("dry run", True, "the cluster would take the Deployment and its Service")

@@ -43,7 +43,9 @@ from orchestrate.providers.kubernetes.manifests import render, service_of
 from orchestrate.providers.kubernetes.objects import (
     DEPLOYMENT,
     INGRESS,
+    MANAGER,
     ROUTE,
+    SCALER,
     SERVICE,
     Json,
     Kind,
@@ -56,6 +58,8 @@ from orchestrate.providers.kubernetes.rollout import Rollout
 from orchestrate.providers.kubernetes.settings import Settings, settings_of
 from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
 from orchestrate.providers.kubernetes.vault import Vault
+
+NO_DIGEST = f"sha256:{'0' * 64}"
 
 
 class KubernetesProvider:
@@ -96,23 +100,21 @@ class KubernetesProvider:
         return self.settings.replicas
 
     def probe(self) -> list[Finding]:
-        means = self.traffic.splitter.means
-        sample: Json | None = None
-        if self.settings.source == "built-in":
-            digest = f"sha256:{'0' * 64}"
-            artifact = Artifact(kind="image", reference=self.settings.image, digest=digest)
-            sample = self._deployment(
-                snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
-            )
-        secrets = bool(self.vault.names())
-        return probe.findings(self.settings, self.api, means, secrets, self._kinds(), sample)
+        means, secrets = self.traffic.splitter.means, bool(self.vault.names())
+        objects = self._known()
+        artifact = Artifact(kind="image", reference=self.settings.image, digest=NO_DIGEST)
+
+        def rehearse() -> None:
+            if objects or self.settings.source == "built-in":
+                self._rehearse(snapshot(self.environment, "0", artifact), objects)
+
+        return probe.findings(self.settings, self.api, means, secrets, kinds_of(objects), rehearse)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
         objects = render(self.settings, version, pinned(image, digest))
         artifact = self.pins.pin(image, digest, objects)
-        if objects:
-            self._try(snapshot(self.environment, version, artifact), objects)
+        self._rehearse(snapshot(self.environment, version, artifact), objects)
         return artifact
 
     def registry_login(self) -> tuple[str, Secret] | None:
@@ -241,16 +243,13 @@ class KubernetesProvider:
             self.vault.forget(color)
             self.extras.forget(color)
 
-    def _kinds(self) -> list[Kind]:
-        """Kinds beside a Deployment and a Service that will be applied: of the manifests, where
-        they can be read without a version, and of what runs."""
-        objects: list[Json] = []
+    def _known(self) -> list[Json]:
+        """The manifests as far as they are known without a version: those that can be read, else
+        those that were written last."""
         if self.settings.source == "manifests":
             with contextlib.suppress(OrchestrateError):  # the probe says what is wrong with them
-                objects = render(self.settings, "", "")
-        elif self.settings.source != "built-in":
-            objects = self.pins.newest()
-        return kinds_of(objects)
+                return render(self.settings, "", "")
+        return self.pins.newest() if self.settings.source != "built-in" else []
 
     def _splitter(self) -> Splitter:
         settings = self.settings
@@ -260,13 +259,34 @@ class KubernetesProvider:
             return NginxIngress(settings, settings.ingress, self.api, self.fence, self.labels)
         return Replicas(settings, self.api, self.fence, self.colors, self.endpoints, self.labels)
 
-    def _try(self, revision: Revision, objects: list[Json]) -> None:
-        """Ask the cluster whether it would take the manifests, with nothing stored."""
-        write = Write(0, "probe", "")
-        for kind, made in self.extras.made(objects, "probe", revision, write):
-            self.api.apply(kind, made, dry_run=True, force=True)
-        body = self._deployment(revision, objects, "probe", write)
-        self.api.apply(DEPLOYMENT, body, dry_run=True, force=True)
+    def _rehearse(self, revision: Revision, objects: list[Json]) -> None:
+        """Ask the cluster whether it would take what a deployment writes, with nothing stored: in
+        the colour that serves where the cluster rolls, else in a free one. Not forced, but where
+        the deployment would be: raises FieldConflict before anything is begun."""
+        write, settings = Write(0, "probe", ""), self.settings
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving else None
+        if self.environment.strategy.type is not StrategyName.ROLLING:
+            live = None
+        found = live if live is not None and live.asked else self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        before = self.colors.named(name)
+        force = before is not None and before.returns_to(revision.key)
+
+        def ask(kind: Kind, body: Json, manager: str = MANAGER, *, force: bool = force) -> None:
+            forced = force or settings.take_over
+            self.api.apply(kind, body, manager=manager, dry_run=True, force=forced)
+
+        for kind, made in self.extras.made(objects, name, revision, write):
+            ask(kind, made)
+        ask(DEPLOYMENT, self._deployment(revision, objects, name, write))
+        if before is not None and before.asked and not before.autoscaled:
+            meta = {"name": f"{settings.name}-{name}"}
+            ask(DEPLOYMENT, {"metadata": meta, "spec": {"replicas": settings.replicas}}, SCALER)
+        base = service_of(objects) or self._plain_service(revision)
+        notes = shape.marks(write)
+        main = shape.service(settings, base, settings.name, self.labels, name, notes)
+        ask(SERVICE, main, force=False)
 
     def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
         """Have a colour hold a revision, with all that belongs to it."""
