@@ -202,6 +202,8 @@ class KubernetesProvider:
         memory: Mapping[str, JsonValue],
     ) -> Progress:
         color = self.colors.of(revision.key)
+        if color is not None:
+            self.fence.renew(color.write)
         image = image_of(revision.artifact)
         way = Rollout(
             self._settings_of(revision), self.api, self.endpoints, self.labels, self.vault.mask
