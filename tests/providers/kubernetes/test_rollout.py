@@ -142,6 +142,16 @@ class TestFailure:
             follow(shop, new)
         assert "exceeded quota: q" in "\n".join(raised.value.why)
 
+    def test_of_many_pods_is_told_with_what_their_replica_set_says(self, home: Path) -> None:
+        with kubernetes(home, replicas=12) as shop:
+            shop.cluster.kubelet.scripts["1.1.0"] = "bad-image"
+            shop.cluster.controllers.quota = 11
+            new = shop.pinned("1.1.0")
+            shop.provider.roll(new, 12, shop.write())
+            with pytest.raises(StepFailed) as raised:
+                follow(shop, new, 12)
+            assert "event: FailedCreate" in "\n".join(raised.value.why)
+
     def test_of_scheduling_is_waited_for_with_the_schedulers_sentence(
         self, shop: Kubernetes
     ) -> None:
@@ -182,8 +192,10 @@ class TestOthers:
         shop.cluster.by_hand("lee", "deployments", "shop-blue", {"spec": {"paused": True}})
         new = shop.pinned("1.1.0")
         shop.provider.roll(new, 2, shop.write())
-        with pytest.raises(StepFailed, match="paused by lee"):
+        with pytest.raises(StepFailed, match="paused by lee") as raised:
             follow(shop, new)
+        resume = "kubectl rollout resume deployment shop-blue --namespace shop"
+        assert raised.value.fix[0].startswith(resume)
 
     def test_a_later_change_is_told_as_superseding_with_who_made_it(self, shop: Kubernetes) -> None:
         shop.live("1.0.0")

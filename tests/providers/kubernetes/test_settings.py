@@ -80,6 +80,15 @@ def test_secrets_of_this_program_are_told_from_those_of_the_application() -> Non
     assert found.own_secrets == {"KUBECONFIG", "USER", "PASS"}
 
 
+@pytest.mark.parametrize(
+    "name", ["3scale", "a" * 63, "team-of-many-words-and-a-cluster-of-its-own-1"]
+)
+def test_every_namespace_that_a_cluster_can_have_is_taken(name: str) -> None:
+    assert settings(namespace=name).namespace == name
+    assert "name of a namespace" in problems(namespace=f"{name}-")
+    assert "name of a namespace" in problems(namespace="a" * 64)
+
+
 def test_a_long_slug_leaves_room_for_a_colour() -> None:
     found = settings_of(LEAST, "a-very-long-application-name--and-a-long-environment-name")
     assert len(f"{found.name}-green") <= 63

@@ -30,6 +30,7 @@ from orchestrate.providers.kubernetes.objects import (
     REPLICA_SET,
     Json,
     items,
+    name_of,
     note,
     number,
     owners_of,
@@ -163,7 +164,10 @@ class Rollout:
         return StepFailed(
             f"the rollout was paused by {who}",
             why=["a paused Deployment neither goes on nor times out"],
-            fix=["kubectl rollout resume deployment, then deploy again"],
+            fix=[
+                f"kubectl rollout resume deployment {name_of(deployment)}"
+                f" --namespace {self.settings.namespace}, then deploy again"
+            ],
         )
 
     def _made(self, deployment: Json) -> tuple[Json | None, list[Json]]:
@@ -194,7 +198,7 @@ class Rollout:
         log: list[str] = []
         unread: list[str] = []
         try:
-            events = self._events([*pods, replica_set or {}])
+            events = self._events([replica_set or {}, *pods])
             log = self._log(found)
         except OrchestrateError as problem:
             unread = [f"and no more could be read: {problem.message}"]

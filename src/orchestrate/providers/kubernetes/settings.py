@@ -13,6 +13,7 @@ from orchestrate.providers.kubernetes.access import Access
 from orchestrate.providers.settings import Reader, count, duration, words
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _REPOSITORY = re.compile(
     r"[A-Za-z0-9.-]+(?::\d+)?/[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
@@ -130,7 +131,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
         source = "manifests"
     found = Settings(
         name=reader.take("name", _matching(_LABEL, "a name such as shop"), _short(slug)),
-        namespace=reader.take("namespace", _matching(_LABEL, "the name of a namespace"), ""),
+        namespace=reader.take("namespace", _matching(_DNS_LABEL, "the name of a namespace"), ""),
         access=Access(
             kubeconfig=reader.take("kubeconfig", _text, None),
             context=reader.take("context", _text, None),
@@ -138,7 +139,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
             in_cluster=reader.take("in_cluster", _truth, False),
         ),
         image=reader.take("image", _image, ""),
-        container=reader.take("container", _matching(_LABEL, "a container's name"), "app"),
+        container=reader.take("container", _matching(_DNS_LABEL, "a container's name"), "app"),
         port=reader.take("port", count(1, 65535), 0),
         root=reader.take("root", _text, NO_TEXT) or os.getcwd(),
         source=source,
