@@ -190,8 +190,14 @@ class Objects:
             self._note(plural, "DELETED", gone)
             return gone
 
-    def since(self, version: int, plural: str, within_s: float) -> list[Change]:
-        """Changes after a version, waited for. Raises Refused 410."""
+    def since(
+        self,
+        version: int,
+        plural: str,
+        within_s: float,
+        wanted: Callable[[Json], bool] = lambda _: True,
+    ) -> list[Change]:
+        """Changes of wanted objects after a version, waited for. Raises Refused 410."""
         with self.changed:
             if self.changes and version < self.changes[0].version - 1:
                 raise Refused(
@@ -199,7 +205,8 @@ class Objects:
                 )
             until = time.monotonic() + within_s
             while True:
-                found = [c for c in self.changes if c.version > version and c.plural == plural]
+                later = [c for c in self.changes if c.version > version and c.plural == plural]
+                found = [c for c in later if wanted(c.object)]
                 left = until - time.monotonic()
                 if found or left <= 0:
                     return found

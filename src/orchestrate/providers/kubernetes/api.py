@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from orchestrate.core.errors import (
     FieldConflict,
@@ -25,9 +27,14 @@ from orchestrate.providers.kubernetes.objects import (
     Kind,
     items,
     name_of,
+    number,
     part,
     text,
+    version_of,
 )
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 TIMEOUT_S = 20.0
 APPLY = "application/apply-patch+yaml"
@@ -60,14 +67,48 @@ class Api:
         self, kind: Kind, labels: Mapping[str, str] | None = None, fields: str = ""
     ) -> list[Json]:
         """Objects with these labels and fields."""
-        chosen = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
+        return self.find_at(kind, labels, fields)[0]
+
+    def find_at(
+        self, kind: Kind, labels: Mapping[str, str] | None = None, fields: str = ""
+    ) -> tuple[list[Json], str]:
+        """Objects with these labels and fields, and the resource version at which they were so."""
         found = self.call(
             "get",
             kind.path(self.namespace),
-            label_selector=chosen or None,
+            label_selector=_selector(labels),
             field_selector=fields or None,
         )
-        return items(found, "items")
+        return items(found, "items"), version_of(found)
+
+    def await_change(
+        self, kind: Kind, labels: Mapping[str, str], version: str, within_s: float
+    ) -> None:
+        """Return when an object with these labels was changed after `version`, or the time is over:
+        list again either way. Raises Gone when that version is too old to begin at."""
+        import urllib3
+
+        seconds = max(math.ceil(within_s), 1)
+        path = kind.path(self.namespace)
+        with told(f"GET {path} (watch)"):
+            response = self._open(
+                "get",
+                path,
+                label_selector=_selector(labels),
+                resource_version=version,
+                timeout_seconds=seconds,
+                watch="true",
+                _request_timeout=seconds + TIMEOUT_S,
+            )
+            try:
+                line = next(iter(response), b"")
+            except urllib3.exceptions.ProtocolError:
+                return  # the watch was cut: what is there is listed again
+            finally:
+                response.close()
+        event = json.loads(line) if line.strip() else {}
+        if event.get("type") == "ERROR" and number(event, "object", "code") == 410:
+            raise Gone(text(event, "object", "message"))
 
     def apply(
         self,
@@ -163,15 +204,18 @@ class Api:
         return found if isinstance(found, dict) else {}
 
     def _send(self, method: str, path: str, **given: object) -> bytes:
+        return bytes(self._open(method, path, **given).data)
+
+    def _open(self, method: str, path: str, **given: object) -> BaseHTTPResponse:
+        """The answer, not read yet."""
         from kubernetes.client.exceptions import ApiException
 
         client = self.access.client(self._secrets)
         kept = {name: value for name, value in given.items() if value is not None}
+        kept.setdefault("_request_timeout", TIMEOUT_S)
         try:
-            response = client.request(
-                method, path, serialize=False, _request_timeout=TIMEOUT_S, **kept
-            )
-            return bytes(response.data)
+            response: BaseHTTPResponse = client.request(method, path, serialize=False, **kept)
+            return response
         except ApiException as problem:
             raise Refused(problem.status or 0, problem.body, problem.headers) from problem
 
@@ -272,6 +316,10 @@ def _conflict(problem: Refused, said: str, what: str) -> Exception:
             ],
         )
     return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
+
+
+def _selector(labels: Mapping[str, str] | None) -> str | None:
+    return ",".join(f"{name}={value}" for name, value in (labels or {}).items()) or None
 
 
 def _allowing(said: str) -> list[str]:

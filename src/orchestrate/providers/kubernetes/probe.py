@@ -20,7 +20,7 @@ RIGHTS: tuple[Right, ...] = (
     ("", "pods/log", "get"),
     ("", "events", "list"),
     ("", "services", "get create patch"),
-    ("discovery.k8s.io", "endpointslices", "list"),
+    ("discovery.k8s.io", "endpointslices", "list watch"),
     ("coordination.k8s.io", "leases", "get create update"),
 )
 GATEWAY: Right = ("gateway.networking.k8s.io", "httproutes", "get create patch")
