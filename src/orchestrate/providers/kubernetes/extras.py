@@ -18,6 +18,7 @@ from orchestrate.providers.kubernetes.objects import (
     Json,
     Kind,
     items,
+    label,
     name_of,
     note,
     part,
@@ -103,7 +104,7 @@ class Extras:
     ) -> None:
         """Note in a Deployment that is to be written what there is for its colour, and let go of
         the ConfigMaps of revisions beyond the last few."""
-        name = text(body, "metadata", "labels", "orchestrate/color")
+        name = label(body, "color")
         new = [
             (revision.key, kind.plural, name_of(each))
             for kind, each in self.made(objects, name, revision, Write(0, "", ""))
