@@ -11,11 +11,14 @@ import pytest
 import yaml
 
 from orchestrate.core.errors import FencedOut, ProviderUnavailable
+from orchestrate.core.revision import Revision
+from orchestrate.core.steps import Share
 from orchestrate.providers.kubernetes import probe
 from orchestrate.providers.kubernetes.manifests import EXTRA
 from tests.providers.kubernetes.test_manifests import DEPLOYMENT, of, write
 from tests.providers.kubernetes.test_reference import ROLE, rights
 from tests.support.kubernetes.app import Kubernetes
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -75,6 +78,18 @@ def budget(shop: Kubernetes) -> int:
     return int(shop.cluster.one("poddisruptionbudgets", "shared")["spec"]["minAvailable"])
 
 
+def started(shop: Kubernetes) -> Revision:
+    """1.1.0 beside what serves, by another deployment."""
+    new = shop.pinned("1.1.0")
+    shop.provider.start(new, 2, shop.write("d2/0/start"))
+    eventually(lambda: shop.provider.progress(new, 2, 0.0, {}).done)
+    return new
+
+
+def route(shop: Kubernetes, revision: Revision, key: str) -> None:
+    shop.provider.route([Share(revision=revision.ref, percent=100)], None, shop.write(key))
+
+
 def test_a_version_started_beside_changes_no_settings_of_the_one_that_serves(
     shop: Kubernetes, tmp_path: Path
 ) -> None:
@@ -106,14 +121,27 @@ def test_what_all_revisions_share_goes_back_with_the_traffic(
 ) -> None:
     old = shop.live("1.0.0")
     manifests(tmp_path / "k8s", "2")
-    new = shop.up(shop.pinned("1.1.0"))
+    new = started(shop)
     assert budget(shop) == 2
     if way == "switch":
-        shop.route((new, 100))
-        shop.route((old, 100))
+        route(shop, new, "d2/1/switch")
+        assert budget(shop) == 2
+        route(shop, old, "d3/0/switch")
     else:
-        shop.provider.stop(new.ref, shop.write())
+        shop.provider.stop(new.ref, shop.write("d2/1/stop"))
     assert budget(shop) == 1
+
+
+def test_a_hand_on_what_is_shared_is_not_gone_over_on_the_way_forward(
+    shop: Kubernetes, tmp_path: Path
+) -> None:
+    shop.live("1.0.0")
+    manifests(tmp_path / "k8s", "2")
+    new = started(shop)
+    patch = {"spec": {"minAvailable": 9}}
+    shop.cluster.by_hand("lee", "poddisruptionbudgets", "shared", patch)
+    route(shop, new, "d2/1/switch")
+    assert budget(shop) == 9
 
 
 def test_a_late_writer_is_refused_at_each_of_them(shop: Kubernetes) -> None:

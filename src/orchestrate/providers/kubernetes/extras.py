@@ -69,11 +69,14 @@ class Extras:
 
     def again(self, color: Color | None, write: Write) -> None:
         """Apply again what all revisions share, as the one has it that a colour holds: another one
-        was started, or served, meanwhile."""
-        manifests = note(color.deployment, "manifests") if color is not None else ""
+        was started, or served, since. Nothing is done, and no hand gone over, where this very
+        deployment has put the colour there."""
+        if color is None or _workflow(note(color.deployment, "write-key")) == _workflow(write.key):
+            return
+        manifests = note(color.deployment, "manifests")
         artifact = Artifact(kind=KIND, reference="", digest=manifests)
         # Without the kept manifests there is nothing to go by; the traffic goes back all the same.
-        if color is None or not manifests or not self.pins.has(artifact):
+        if not manifests or not self.pins.has(artifact):
             return
         for each in extra_of(self.pins.objects(artifact)):
             if text(each, "kind") in (CONFIG_MAP, OF_COLOR):
@@ -130,6 +133,11 @@ def kinds_of(objects: Iterable[Json]) -> list[Kind]:
     """Kinds beside a Deployment and a Service that manifests hold."""
     found = {EXTRA[text(e, "apiVersion"), text(e, "kind")] for e in extra_of(list(objects))}
     return [_KINDS[plural] for plural in sorted(found)]
+
+
+def _workflow(key: str) -> str:
+    """The deployment that a write belongs to."""
+    return key.partition("/")[0]
 
 
 def _of_revision(name: str, revision: Revision) -> str:
