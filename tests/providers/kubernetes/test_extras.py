@@ -193,6 +193,11 @@ class TestRights:
         shop.provider.stop(new.ref, shop.write())
         shop.provider.dismantle()
 
+    def test_to_let_go_of_old_settings_are_asked_for_too(self, shop: Kubernetes) -> None:
+        shop.cluster.allowed = rights() | (self.commented() - {("delete", "configmaps")})
+        (bad,) = [finding for finding in shop.provider.probe() if not finding.ok]
+        assert bad.text == "these credentials may not: delete configmaps"
+
     def test_that_lack_a_kind_are_told_before_with_what_is_missing(self, shop: Kubernetes) -> None:
         shop.cluster.allowed = rights() | (self.commented() - {("patch", "networkpolicies")})
         (bad,) = [finding for finding in shop.provider.probe() if not finding.ok]

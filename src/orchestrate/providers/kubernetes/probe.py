@@ -75,7 +75,10 @@ def _rights(settings: Settings, api: Api, secrets: bool, kinds: Sequence[Kind]) 
         needed.append(INGRESS)
     if secrets:
         needed.append(SECRETS)
-    needed += [(kind.group, kind.plural, EXTRAS) for kind in kinds]
+    for kind in kinds:
+        # Those of old revisions are let go of in the middle of a deployment.
+        verbs = f"{EXTRAS} delete" if kind.plural == "configmaps" else EXTRAS
+        needed.append((kind.group, kind.plural, verbs))
     missing = []
     for group, resource, verbs in needed:
         name, _, sub = resource.partition("/")
