@@ -157,6 +157,23 @@ def test_a_bad_image_is_refused_with_its_cause_and_taken_back(ship: Ship, strate
     assert site.live_version() == "1.0.0"
 
 
+def test_a_hand_on_the_image_ends_a_roll_and_not_its_way_back(ship: Ship) -> None:
+    site = ship.site("hands", {"type": "rolling"})
+    ended(site, site.begin("1.0.0"), "succeeded")
+    ship.cluster.kubelet.scripts["1.1.0"] = "unready"
+    begun = site.begin("1.1.0")
+    eventually(lambda: len(ship.cluster.kubelet.started) > 2, within_s=60)
+    (name,) = [each["metadata"]["name"] for each in ship.cluster.objects.list("deployments")]
+    image = {"containers": [{"name": "app", "image": "registry.local/other:9"}]}
+    patch = {"spec": {"template": {"spec": image}}}
+    ship.cluster.by_hand("kubectl-set", "deployments", name, patch)
+    done = ended(site, begun, "rolled_back")
+    assert "superseded by kubectl-set" in str(done.error)
+    found = ship.cluster.one("deployments", name)["spec"]["template"]["spec"]["containers"][0]
+    assert ship.images.digest("1.0.0") in found["image"]
+    assert site.weights() == {"1.0.0": 100}
+
+
 def test_a_killed_service_goes_on_with_a_roll_and_nothing_is_done_twice(ship: Ship) -> None:
     site = ship.site("cut", {"type": "rolling"})
     ended(site, site.begin("1.0.0"), "succeeded")

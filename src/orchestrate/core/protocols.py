@@ -60,7 +60,7 @@ class Write:
     key: str
     """workflow/step/op: the same on every replay."""
     lease: str
-    """Token of the worker that holds the environment."""
+    """Who holds the environment: the store's id, a dot, and the token of the worker."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from orchestrate.engine.site import Place, site_of
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store
+from orchestrate.store.identity import store_id
 from orchestrate.store.tables import EnvironmentRow, now
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,10 @@ class Worker:
         self.deciding = Deciding(store, self.seal, Factors(store))
         self._durable = Durable(store, lease.slot)
         self._notifier = Notifier(self.place)
-        self._hands = WorldlyHands(self.place, lease.token, changes.tell)
+        with store.session() as session:
+            # Other services know by it whether they are told of this store or of another one.
+            holder = f"{store_id(session)[:12]}.{lease.token}"
+        self._hands = WorldlyHands(self.place, holder, changes.tell)
         self._guard = Guard(self.place)
         self._queue = Queue(self.place, changes.tell)
         self._broken_off: set[int] = set()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from orchestrate.core.errors import FencedOut
 from orchestrate.core.protocols import Write
+from orchestrate.providers.kubernetes import fence
 from orchestrate.providers.kubernetes.colors import Color
-from orchestrate.providers.kubernetes.objects import SERVICE
+from orchestrate.providers.kubernetes.objects import SERVICE, micro_time
 from orchestrate.providers.kubernetes.shape import marks
 from tests.support.kubernetes.app import Kubernetes
 
@@ -60,3 +64,49 @@ def test_a_new_object_made_too_late_is_told(shop: Kubernetes) -> None:
     }
     with pytest.raises(FencedOut):
         shop.provider.fence.apply(SERVICE, body, late)
+
+
+class TestLock:
+    """Two services with stores of their own do not work in one environment at a time."""
+
+    def by(self, shop: Kubernetes, holder: str) -> Write:
+        return replace(shop.write(), lease=holder)
+
+    def over(self, shop: Kubernetes, since_s: float) -> None:
+        """Let the Lease have been renewed a while ago."""
+        at = datetime.now(UTC) - timedelta(seconds=since_s)
+        shop.cluster.by_hand("a", "leases", "shop", {"spec": {"renewTime": micro_time(at)}})
+
+    def test_refuses_another_store_and_says_who_has_it_until_when(self, shop: Kubernetes) -> None:
+        live = shop.pinned("1.0.0")
+        shop.provider.start(live, 1, self.by(shop, "one.worker-1"))
+        with pytest.raises(FencedOut, match=r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d") as raised:
+            shop.another().scale(live.ref, 0, self.by(shop, "two.worker-9"))
+        assert "held by one.worker-1" in raised.value.why[0]
+        assert "kubectl get lease shop --namespace shop" in raised.value.fix[0]
+        assert shop.cluster.one("deployments", "shop-blue")["spec"]["replicas"] == 1
+
+    def test_lets_another_worker_of_the_same_store_go_on_at_once(self, shop: Kubernetes) -> None:
+        live = shop.pinned("1.0.0")
+        shop.provider.start(live, 1, self.by(shop, "one.killed"))
+        shop.another().scale(live.ref, 0, self.by(shop, "one.its-successor"))
+        assert shop.cluster.one("leases", "shop")["spec"]["holderIdentity"] == "one.its-successor"
+
+    def test_can_be_taken_over_once_it_is_over(self, shop: Kubernetes) -> None:
+        live = shop.pinned("1.0.0")
+        shop.provider.start(live, 1, self.by(shop, "one.worker-1"))
+        self.over(shop, fence.LASTS_S + 1)
+        shop.another().scale(live.ref, 0, self.by(shop, "two.worker-9"))
+        spec = shop.cluster.one("leases", "shop")["spec"]
+        assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("two.worker-9", 1)
+        with pytest.raises(FencedOut, match="another service"):
+            shop.provider.start(live, 1, self.by(shop, "one.worker-1"))
+
+    def test_is_held_while_a_rollout_is_waited_for(self, shop: Kubernetes) -> None:
+        live = shop.pinned("1.0.0")
+        shop.provider.start(live, 1, self.by(shop, "one.worker-1"))
+        self.over(shop, fence.LASTS_S - 1)
+        shop.provider.progress(live, 1, 0.0, {})
+        renewed = shop.cluster.one("leases", "shop")["spec"]["renewTime"]
+        left = datetime.fromisoformat(renewed) - datetime.now(UTC)
+        assert left > timedelta(seconds=-fence.LASTS_S / 2)

@@ -90,7 +90,8 @@ class TestDirectory:
             assert found["spec"]["replicas"] == 2, "config's, and not the manifests'"
             assert found["metadata"]["labels"]["team"] == "a"
             assert shop.cluster.one("services", "shop")["spec"]["ports"][0]["port"] == 8000
-            assert shop.cluster.one("configmaps", "settings")["data"]["since"] == "2026-11-23"
+            own = shop.cluster.one("configmaps", f"settings-{revision.key}")
+            assert own["data"]["since"] == "2026-11-23"
             scaler = shop.cluster.one("horizontalpodautoscalers", "shop-blue")
             assert scaler["spec"]["scaleTargetRef"]["name"] == "shop-blue"
 
@@ -150,6 +151,20 @@ class TestDirectory:
             shop.provider.resolve("1.0.0")
         assert isinstance(raised.value, ArtifactInvalid | ProviderConfigInvalid)
         assert said in raised.value.message
+
+    @pytest.mark.parametrize("source", ["manifests", "render"])
+    def test_that_is_too_long_is_refused_and_not_cut(
+        self, home: Path, tmp_path: Path, source: str
+    ) -> None:
+        write(tmp_path / "k8s", DEPLOYMENT)
+        with (tmp_path / "k8s" / "all.yaml").open("a", encoding="utf-8") as file:
+            file.write("\n---\n" + "# a line of no weight\n" * 200_000)
+        words: JsonValue = ["cat", str(tmp_path / "k8s" / "all.yaml")]
+        config: dict[str, JsonValue] = {"render": words} if source == "render" else {}
+        given: dict[str, JsonValue] = config or {"manifests": "k8s"}
+        with kubernetes(home, root=str(tmp_path), container="web", **given) as shop:
+            with pytest.raises(ArtifactInvalid, match="too long"):
+                shop.provider.resolve("1.0.0")
 
     def test_that_the_cluster_would_refuse_is_refused_when_it_is_planned(
         self, home: Path, tmp_path: Path

@@ -142,6 +142,16 @@ class TestFailure:
             follow(shop, new)
         assert "exceeded quota: q" in "\n".join(raised.value.why)
 
+    def test_of_many_pods_is_told_with_what_their_replica_set_says(self, home: Path) -> None:
+        with kubernetes(home, replicas=12) as shop:
+            shop.cluster.kubelet.scripts["1.1.0"] = "bad-image"
+            shop.cluster.controllers.quota = 11
+            new = shop.pinned("1.1.0")
+            shop.provider.roll(new, 12, shop.write())
+            with pytest.raises(StepFailed) as raised:
+                follow(shop, new, 12)
+            assert "event: FailedCreate" in "\n".join(raised.value.why)
+
     def test_of_scheduling_is_waited_for_with_the_schedulers_sentence(
         self, shop: Kubernetes
     ) -> None:
@@ -182,8 +192,10 @@ class TestOthers:
         shop.cluster.by_hand("lee", "deployments", "shop-blue", {"spec": {"paused": True}})
         new = shop.pinned("1.1.0")
         shop.provider.roll(new, 2, shop.write())
-        with pytest.raises(StepFailed, match="paused by lee"):
+        with pytest.raises(StepFailed, match="paused by lee") as raised:
             follow(shop, new)
+        resume = "kubectl rollout resume deployment shop-blue --namespace shop"
+        assert raised.value.fix[0].startswith(resume)
 
     def test_a_later_change_is_told_as_superseding_with_who_made_it(self, shop: Kubernetes) -> None:
         shop.live("1.0.0")
@@ -200,23 +212,25 @@ class TestOthers:
         self, shop: Kubernetes
     ) -> None:
         shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
         image = {"containers": [{"name": "app", "image": "registry.local/other:9"}]}
         patch = {"spec": {"template": {"spec": image}}}
         shop.cluster.by_hand("kubectl-set", "deployments", "shop-blue", patch)
         with pytest.raises(FieldConflict) as raised:
-            shop.provider.roll(shop.pinned("1.1.0"), 2, shop.write())
+            shop.provider.roll(new, 2, shop.write())
         assert 'conflict with "kubectl-set"' in raised.value.why[0]
         assert "image" in raised.value.why[0]
         found = shop.cluster.one("deployments", "shop-blue")["spec"]["template"]["spec"]
         assert found["containers"][0]["image"] == "registry.local/other:9"
 
     def test_a_persons_scale_is_a_conflict_by_name(self, shop: Kubernetes) -> None:
-        live = shop.live("1.0.0")
+        shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
         shop.cluster.by_hand(
             "kubectl", "deployments", "shop-blue", {"spec": {"replicas": 5}}, "scale"
         )
         with pytest.raises(FieldConflict, match="somebody else") as raised:
-            shop.provider.start(live, 7, shop.write())
+            shop.provider.roll(new, 7, shop.write())
         assert '.spec.replicas: conflict with "kubectl"' in raised.value.why[0]
 
     @pytest.mark.trap(44)
@@ -232,6 +246,32 @@ class TestOthers:
         follow(shop, new)
         found = {r.revision.key: r for r in shop.provider.observe().running}[new.key]
         assert (found.wanted, found.counted_by_platform) == (5, True)
+
+    def test_a_roll_is_done_with_as_few_replicas_as_an_autoscaler_wants(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.live("1.0.0")
+        patch = {"spec": {"replicas": 1}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        assert follow(shop, new).text == "1 of 1 replicas are available"
+
+    def test_what_takes_over_from_an_autoscaled_version_begins_with_as_many_replicas(
+        self, shop: Kubernetes
+    ) -> None:
+        shop.live("1.0.0")
+        patch = {"spec": {"replicas": 5}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-blue", patch, "scale")
+        assert shop.provider.replicas() == 2, "what is planned does not move with an autoscaler"
+        new = shop.pinned("1.1.0")
+        shop.provider.start(new, 2, shop.write())
+        follow(shop, new)
+        assert len(shop.copies(new)) == 5
+        patch = {"spec": {"replicas": 3}}
+        shop.cluster.by_hand("kube-controller-manager", "deployments", "shop-green", patch, "scale")
+        shop.provider.start(new, 2, shop.write())
+        assert shop.cluster.one("deployments", "shop-green")["spec"]["replicas"] == 3, "its own"
 
     def test_a_colour_that_an_autoscaler_counts_can_be_stopped_and_started_again(
         self, shop: Kubernetes

@@ -50,6 +50,8 @@ def test_an_unknown_key_is_refused_with_the_one_that_was_meant() -> None:
         ("namespace", "Shop", "name of a namespace"),
         ("gateway", {"hostnames": ["a.example.com"]}, "it needs `name`"),
         ("gateway", {"name": "web", "weights": 3}, "known: "),
+        ("gateway", {"route": "front", "testers": {"header": "X", "value": "y"}}, "testers: of a"),
+        ("gateway", {"route": "front", "hostnames": ["a.example.com"]}, "hostnames: of a"),
         ("ingress", {"path": "/"}, "it needs a host"),
         ("requests", {"cpu": "lots"}, "{cpu: 100m"),
         ("max_surge", "a few", "number of replicas"),
@@ -69,6 +71,15 @@ def test_what_cannot_be_together_is_refused() -> None:
     assert "cannot both be 0" in problems(max_surge=0, max_unavailable=0)
     assert "only one of kubeconfig" in problems(kubeconfig="a", kubeconfig_secret="b")
     assert "belongs into the manifests" in problems(manifests="k8s", args=["--fast"])
+
+
+@pytest.mark.parametrize(
+    "name", ["3scale", "a" * 63, "team-of-many-words-and-a-cluster-of-its-own-1"]
+)
+def test_every_namespace_that_a_cluster_can_have_is_taken(name: str) -> None:
+    assert settings(namespace=name).namespace == name
+    assert "name of a namespace" in problems(namespace=f"{name}-")
+    assert "name of a namespace" in problems(namespace="a" * 64)
 
 
 def test_a_long_slug_leaves_room_for_a_colour() -> None:

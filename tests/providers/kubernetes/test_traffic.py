@@ -10,6 +10,8 @@ from pydantic import JsonValue
 
 from orchestrate.core.errors import EdgeFailed, StepFailed
 from orchestrate.providers.kubernetes import endpoints, gateway, traffic
+from orchestrate.providers.kubernetes.api import Gone
+from orchestrate.providers.kubernetes.objects import SLICE
 from orchestrate.providers.kubernetes.ratio import counts
 from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.waiting import eventually
@@ -118,6 +120,17 @@ class TestHttpRoute:
             routed.route((revision, 100))
         assert "nobody has looked at it" in raised.value.why[0]
 
+    def test_that_a_gateway_refuses_is_told_with_its_reason(
+        self, routed: Kubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gateway, "ACCEPTED_S", 0.5)
+        old = routed.live("1.0.0")
+        new = routed.up(routed.pinned("1.1.0"))
+        routed.cluster.controllers.refuses = "NotAllowedByListeners"
+        with pytest.raises(EdgeFailed, match="accepted") as raised:
+            routed.route((old, 90), (new, 10))
+        assert "Accepted is False: NotAllowedByListeners" in raised.value.why[0]
+
     def test_of_an_old_generation_is_not_taken_for_an_answer(self, routed: Kubernetes) -> None:
         old = routed.live("1.0.0")
         new = routed.up(routed.pinned("1.1.0"))
@@ -136,19 +149,6 @@ class TestHttpRoute:
             assert first["matches"][0]["headers"][0]["name"] == "X-Tester"
             assert [b["name"] for b in first["backendRefs"]] == ["shop-green"]
             assert shop.provider.observe().percent(new.key) == 10
-
-    def test_of_somebody_else_has_its_backends_set_and_nothing_more(self, home: Path) -> None:
-        with kubernetes(home, gateway={"route": "front"}) as shop:
-            rule = {"backendRefs": [{"name": "shop", "port": 80}], "filters": [{"type": "X"}]}
-            spec = {"parentRefs": [{"name": "public"}], "rules": [rule]}
-            body = {"metadata": {"name": "front"}, "spec": spec}
-            shop.cluster.objects.create("httproutes", "shop", body, "lee")
-            old = shop.live("1.0.0")
-            new = shop.up(shop.pinned("1.1.0"))
-            shop.route((old, 75), (new, 25))
-            assert shop.provider.observe().percent(new.key) == 25
-            found = shop.cluster.one("httproutes", "front")["spec"]
-            assert found["rules"][0]["filters"] == [{"type": "X"}]
 
     def test_without_the_gateway_api_is_told_by_the_probe(self, routed: Kubernetes) -> None:
         routed.cluster.gateway_api = False
@@ -226,6 +226,56 @@ class TestReplicas:
         self, old: int, new: int, percent: int, found: tuple[int, int]
     ) -> None:
         assert counts(old, new, percent) == found
+
+
+class TestWatch:
+    """What is waited for is watched, and not asked for again and again."""
+
+    def wait(self, shop: Kubernetes, count: int, within_s: float = 20.0) -> None:
+        found = endpoints.Endpoints(shop.provider.api, shop.provider.labels)
+        found.wait("shop-blue", lambda seen: seen["blue"] == count, "it was to grow", within_s)
+
+    def asked(self, shop: Kubernetes, how: str) -> int:
+        path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+        return shop.cluster.calls.count(f"{how} {path}")
+
+    def test_ends_with_the_change_that_was_waited_for(self, shop: Kubernetes) -> None:
+        live = shop.live("1.0.0", 1)
+        shop.cluster.kubelet.scripts["1.0.0"] = "unready"
+        before = self.asked(shop, "GET")
+        waiting = threading.Thread(target=self.wait, args=(shop, 2))
+        waiting.start()
+        eventually(lambda: self.asked(shop, "WATCH") == 1)
+        shop.provider.start(live, 2, shop.write())
+        shop.cluster.kubelet.scripts["1.0.0"] = "well"
+        waiting.join()
+        changed = sum(change.plural == "endpointslices" for change in shop.cluster.objects.changes)
+        assert self.asked(shop, "GET") - before <= changed + 1, "a list for each change"
+
+    def test_asks_nothing_while_nothing_changes(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0", 1)
+        lists = self.asked(shop, "GET")
+        with pytest.raises(EdgeFailed):
+            self.wait(shop, 2, within_s=1.5)
+        assert self.asked(shop, "GET") - lists <= 3
+
+    def test_from_a_version_that_is_gone_begins_again_with_a_list(self, shop: Kubernetes) -> None:
+        live = shop.live("1.0.0", 1)
+        shop.cluster.expiring = 2
+        waiting = threading.Thread(target=self.wait, args=(shop, 2))
+        waiting.start()
+        eventually(lambda: self.asked(shop, "WATCH") >= 3)
+        shop.provider.start(live, 2, shop.write())
+        waiting.join()
+        assert colors(shop) == {"blue": 2} and shop.cluster.expiring == 0
+
+    def test_that_is_told_midway_that_its_version_is_gone_is_told_so(
+        self, shop: Kubernetes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
+        monkeypatch.setattr(shop.cluster, "_collection", lambda *_: (200, [said]))
+        with pytest.raises(Gone, match="too old"):
+            shop.provider.api.await_change(SLICE, {}, "1", 1.0)
 
 
 def test_endpoints_wait_says_what_it_saw(shop: Kubernetes) -> None:

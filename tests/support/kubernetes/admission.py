@@ -27,10 +27,10 @@ def admit(plural: str, made: Json, before: Json | None) -> None:
         _route(made, name)
     elif plural == "leases":
         _lease(made)
-    elif plural == "secrets" and before is not None and before.get("immutable"):
+    elif plural in ("secrets", "configmaps") and before is not None and before.get("immutable"):
         if before.get("data") != made.get("data"):
             text = "Forbidden: field is immutable when `immutable` is set"
-            raise _invalid("Secret", "", name, "data", text)
+            raise _invalid(kind, "", name, "data", text)
 
 
 def _deployment(made: Json, before: Json | None, name: str) -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import threading
 import time
 from dataclasses import dataclass, field
 
 from tests.support.kubernetes.fields import Json
 from tests.support.kubernetes.kubelet import Kubelet
+from tests.support.kubernetes.network import MANAGER, accept, endpoints, owner, ready
 from tests.support.kubernetes.store import Objects, Refused, now
 
-MANAGER = "kube-controller-manager"
 REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -32,11 +33,14 @@ class Controllers:
     """Pods that the namespace may have."""
     gateway: bool = True
     """Whether a Gateway controller looks at HTTPRoutes."""
+    refuses: str = ""
+    """Why that controller does not accept a route, such as `NotAllowedByListeners`."""
     kubelet: Kubelet = field(init=False)
 
     def __post_init__(self) -> None:
         self.kubelet = Kubelet(self.objects)
         self._progress: dict[str, tuple[str, float]] = {}
+        self._desired: dict[str, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -61,11 +65,11 @@ class Controllers:
         self._collect()
         self.kubelet.round()
         for service in self.objects.list("services"):
-            self._endpoints(service)
+            endpoints(self.objects, service)
         if self.gateway:
             for route in self.objects.list("httproutes"):
                 if self._due("httproutes", route):
-                    self._accept(route)
+                    accept(self.objects, route, self.refuses)
 
     def _due(self, plural: str, found: Json) -> bool:
         meta = found["metadata"]
@@ -141,31 +145,75 @@ class Controllers:
             self._update("deployments", fresh)
 
     def _roll(self, deployment: Json, new: Json, sets: list[Json]) -> str | None:
-        """One round of a rolling update; why no Pod could be made, if so."""
-        wanted = deployment["spec"]["replicas"]
-        rolling = deployment["spec"].get("strategy", {}).get("rollingUpdate", {})
-        surge = rolling.get("maxSurge", 1) if isinstance(rolling.get("maxSurge", 1), int) else 1
+        """One round of an update, by the real controller's arithmetic; why no Pod could be made, if
+        so."""
         old = [s for s in sets if s["metadata"]["uid"] != new["metadata"]["uid"]]
-        olds = sum(s["spec"]["replicas"] for s in old)
         if not deployment["spec"].get("paused"):
-            room = wanted + surge - olds if olds else wanted
-            target = min(wanted, max(room, 0))
-            if target != new["spec"]["replicas"]:
-                self._scale_set(new, target if olds else wanted)
+            self._scaled(deployment, [new, *old])
+            if deployment["spec"].get("strategy", {}).get("type") == "Recreate":
+                self._recreate(deployment, new, old)
+            else:
+                self._roll_up(deployment, new, old)
+                self._roll_down(deployment, new, old)
         refused = self._make_pods(new)
-        available = len(self._ready(new))
         for each in old:
-            spare = available + sum(len(self._ready(s)) for s in old) - wanted
-            unready = each["spec"]["replicas"] - len(self._ready(each))
-            less = min(max(spare, 0) + max(unready, 0), each["spec"]["replicas"])
-            if less > 0 and (available > 0 or wanted == 0 or unready):
-                self._scale_set(each, each["spec"]["replicas"] - less)
-            self._make_pods(
-                self.objects.get(
-                    "replicasets", each["metadata"]["namespace"], each["metadata"]["name"]
-                )
-            )
+            self._make_pods(each)
         return refused
+
+    def _scaled(self, deployment: Json, sets: list[Json]) -> None:
+        """When the number that is wanted has changed: what is there is scaled first, in proportion,
+        and only then is anything replaced."""
+        uid, wanted = deployment["metadata"]["uid"], deployment["spec"]["replicas"]
+        before = self._desired.get(uid)
+        self._desired[uid] = wanted
+        active = [s for s in sets if s["spec"]["replicas"] > 0]
+        if before in (None, wanted) or not active:
+            return
+        surge, _ = bounds(deployment["spec"])
+        room = wanted + surge if wanted and len(active) > 1 else wanted
+        total = sum(s["spec"]["replicas"] for s in active)
+        for each in active:
+            part = min(round(each["spec"]["replicas"] * room / total), room)
+            part = room if len(active) == 1 else part
+            if part != each["spec"]["replicas"]:
+                self._scale_set(each, part)
+
+    def _recreate(self, deployment: Json, new: Json, old: list[Json]) -> None:
+        for each in old:
+            if each["spec"]["replicas"]:
+                self._scale_set(each, 0)
+        gone = not any(self._pods(each, ending=True) for each in old)
+        if gone and new["spec"]["replicas"] != deployment["spec"]["replicas"]:
+            self._scale_set(new, deployment["spec"]["replicas"])
+
+    def _roll_up(self, deployment: Json, new: Json, old: list[Json]) -> None:
+        wanted, here = deployment["spec"]["replicas"], new["spec"]["replicas"]
+        surge, _ = bounds(deployment["spec"])
+        room = wanted + surge - here - sum(s["spec"]["replicas"] for s in old)
+        target = wanted if here > wanted else here + max(min(room, wanted - here), 0)
+        if target != here:
+            self._scale_set(new, target)
+
+    def _roll_down(self, deployment: Json, new: Json, old: list[Json]) -> None:
+        wanted = deployment["spec"]["replicas"]
+        _, unavailable = bounds(deployment["spec"])
+        least = wanted - unavailable
+        asked = new["spec"]["replicas"] + sum(s["spec"]["replicas"] for s in old)
+        missing = new["spec"]["replicas"] - len(self._available(deployment, new))
+        spare = asked - least - missing
+        for each in old:  # those that serve nobody first
+            ill = each["spec"]["replicas"] - len(self._available(deployment, each))
+            less = min(ill, spare)
+            if less > 0:
+                self._scale_set(each, each["spec"]["replicas"] - less)
+                spare -= less
+        up = sum(len(self._available(deployment, s)) for s in [new, *old])
+        more = min(up - least, spare)
+        for each in old:
+            less = min(each["spec"]["replicas"], more)
+            if less > 0:
+                self._scale_set(each, each["spec"]["replicas"] - less)
+                more -= less
 
     def _scale_set(self, replica_set: Json, replicas: int) -> None:
         replica_set["spec"]["replicas"] = replicas
@@ -195,17 +243,19 @@ class Controllers:
             self.kubelet.end(pod)
         return None
 
-    def _pods(self, replica_set: Json) -> list[Json]:
+    def _pods(self, replica_set: Json, *, ending: bool = False) -> list[Json]:
         uid = replica_set["metadata"]["uid"]
         return [
             p
             for p in self.objects.list("pods", replica_set["metadata"]["namespace"])
             if p["metadata"]["ownerReferences"][0]["uid"] == uid
-            and not p["metadata"].get("deletionTimestamp")
+            and (ending or not p["metadata"].get("deletionTimestamp"))
         ]
 
-    def _ready(self, replica_set: Json) -> list[Json]:
-        return [pod for pod in self._pods(replica_set) if ready(pod)]
+    def _available(self, deployment: Json, replica_set: Json) -> list[Json]:
+        """Pods that have been ready for `minReadySeconds`."""
+        least = deployment["spec"].get("minReadySeconds", 0)
+        return [p for p in self._pods(replica_set) if self.kubelet.ready_for(p) >= least]
 
     def _status(self, found: Json, new: Json | None, refused: str | None) -> None:
         spec, meta = found["spec"], found["metadata"]
@@ -213,7 +263,8 @@ class Controllers:
         sets = self._sets(found)
         pods = [p for s in sets for p in self._pods(s)]
         updated = self._pods(new) if new is not None else []
-        up = [p for p in pods if ready(p)]
+        answering = [p for p in pods if ready(p)]
+        up = [p for s in sets for p in self._available(found, s)]
         ending = [
             p
             for p in self.objects.list("pods", meta["namespace"])
@@ -228,7 +279,7 @@ class Controllers:
             "observedGeneration": meta["generation"],
             "replicas": len(pods),
             "updatedReplicas": len(updated),
-            "readyReplicas": len(up),
+            "readyReplicas": len(answering),
             "availableReplicas": len(up),
             "terminatingReplicas": len(ending),
             "unavailableReplicas": max(max(wanted, len(pods)) - len(up), 0),
@@ -298,101 +349,29 @@ class Controllers:
                         meta = each["metadata"]
                         self.objects.delete(plural, meta["namespace"], meta["name"])
 
-    def _endpoints(self, service: Json) -> None:
-        meta, selector = service["metadata"], service["spec"].get("selector", {})
-        pods = [
-            p
-            for p in self.objects.list("pods", meta["namespace"])
-            if selector.items() <= p["metadata"]["labels"].items()
-            and not p["metadata"].get("deletionTimestamp")
-        ]
-        endpoints = [
-            {
-                "addresses": [p["status"].get("podIP", "10.244.0.1")],
-                "conditions": {"ready": ready(p), "serving": ready(p), "terminating": False},
-                "nodeName": "fake-node-1",
-                "targetRef": {
-                    "kind": "Pod",
-                    "name": p["metadata"]["name"],
-                    "namespace": meta["namespace"],
-                    "uid": p["metadata"]["uid"],
-                },
-            }
-            for p in sorted(pods, key=lambda p: str(p["metadata"]["name"]))
-        ]
-        name = f"{meta['name']}-slice"
-        key = ("endpointslices", meta["namespace"], name)
-        body: Json = {
-            "metadata": {
-                "name": name,
-                "labels": {"kubernetes.io/service-name": meta["name"]},
-                "ownerReferences": [owner("v1", "Service", meta)],
-            },
-            "addressType": "IPv4",
-            "endpoints": endpoints,
-            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
-        }
-        if key not in self.objects.found:
-            self.objects.create("endpointslices", meta["namespace"], body, MANAGER)
-        elif self.objects.found[key]["endpoints"] != endpoints:
-            self.objects.update("endpointslices", meta["namespace"], body, MANAGER)
-
-    def _accept(self, route: Json) -> None:
-        meta = route["metadata"]
-        said = [
-            {
-                "type": kind,
-                "status": "True",
-                "reason": kind,
-                "message": "",
-                "observedGeneration": meta["generation"],
-                "lastTransitionTime": now(),
-            }
-            for kind in ("Accepted", "ResolvedRefs")
-        ]
-        parents = [
-            {"parentRef": ref, "controllerName": "example.com/gateway", "conditions": said}
-            for ref in route["spec"].get("parentRefs", [])
-        ]
-        before = route.get("status", {}).get("parents", [])
-        seen = [p["conditions"][0]["observedGeneration"] for p in before]
-        if seen != [meta["generation"]] * len(parents):
-            body = {**route, "status": {"parents": parents}}
-            self.objects.update("httproutes", meta["namespace"], body, "gateway", "status")
-
     def _update(self, plural: str, found: Json) -> None:
         found["metadata"].pop("resourceVersion", None)
         self.objects.update(plural, found["metadata"]["namespace"], found, MANAGER)
 
 
-def ready(pod: Json) -> bool:
-    return any(
-        c["type"] == "Ready" and c["status"] == "True"
-        for c in pod.get("status", {}).get("conditions", [])
-    )
+def bounds(spec: Json) -> tuple[int, int]:
+    """maxSurge, rounded up, and maxUnavailable, rounded down, of a Deployment: both 25% by default,
+    and never both nothing."""
+    rolling = spec.get("strategy", {}).get("rollingUpdate", {})
+
+    def of(name: str, up: bool) -> int:
+        value = rolling.get(name, "25%")
+        if isinstance(value, int):
+            return value
+        exact = spec["replicas"] * int(value.rstrip("%")) / 100
+        return math.ceil(exact) if up else math.floor(exact)
+
+    surge, unavailable = of("maxSurge", True), of("maxUnavailable", False)
+    return surge, unavailable if surge or unavailable else 1
 
 
 def hash_of(template: Json) -> str:
     return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
-
-
-def owner(api: str, kind: str, meta: Json) -> Json:
-    return {
-        "apiVersion": api,
-        "kind": kind,
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def _available(before: Json, enough: bool) -> Json:
-    if enough:
-        text = "Deployment has minimum availability."
-        return _condition(before, "Available", True, "MinimumReplicasAvailable", text)
-    text = "Deployment does not have minimum availability."
-    return _condition(before, "Available", False, "MinimumReplicasUnavailable", text)
 
 
 def _condition(before: Json, kind: str, state: bool | None, reason: str, message: str) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -30,6 +31,13 @@ class Kubelet:
     """What a container writes before it ends."""
     logs: dict[str, list[str]] = field(default_factory=dict)
     """Lines by Pod, and by `Pod/previous`."""
+    ready_since: dict[str, float] = field(default_factory=dict)
+    """By uid of the Pod."""
+
+    def ready_for(self, pod: Json) -> float:
+        """Seconds that a Pod has been ready for; less than 0 when it is not."""
+        since = self.ready_since.get(pod["metadata"]["uid"])
+        return -1.0 if since is None else time.monotonic() - since
 
     def make(self, replica_set: Json, owner: Json) -> None:
         meta, template = replica_set["metadata"], replica_set["spec"]["template"]
@@ -143,6 +151,10 @@ class Kubelet:
         before = pod["status"].get("containerStatuses", [{}])[0]
         if "running" in state and "running" in before.get("state", {}):
             state = before["state"]
+        if ready:
+            self.ready_since.setdefault(pod["metadata"]["uid"], time.monotonic())
+        else:
+            self.ready_since.pop(pod["metadata"]["uid"], None)
         status = {
             "name": pod["spec"]["containers"][0]["name"],
             "ready": ready,
@@ -151,6 +163,8 @@ class Kubelet:
             "lastState": last or {},
             "image": pod["spec"]["containers"][0]["image"],
         }
+        if "running" in state:
+            status["imageID"] = _pulled(status["image"])
         self._status(
             pod,
             {
@@ -202,6 +216,13 @@ class Kubelet:
             },
             NOBODY,
         )
+
+
+def _pulled(image: str) -> str:
+    """An image by the digest that it was pulled with."""
+    if "@" in image:
+        return image
+    return f"{image.rpartition(':')[0]}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
 
 
 def _not(kind: str, reason: str, message: str) -> Json:

@@ -17,6 +17,7 @@ from tests.support.kubernetes.fields import Json
 from tests.support.kubernetes.store import KINDS, Objects, Refused, missing
 
 TOKEN = "tests-token"
+REJECTED = "the server rejected our request due to an error in our request"
 PATH = re.compile(
     r"/(?:api|apis)/(?P<api>v1|[a-z0-9.]+/v\d)/namespaces/(?P<ns>[^/]+)"
     r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<part>[a-z]+))?"
@@ -36,6 +37,8 @@ class Cluster:
         """Verb and resource that the credentials may not."""
         self.allowed: set[tuple[str, str]] | None = None
         """All that the credentials may; None: everything that is not denied."""
+        self.expiring = 0
+        """Watches that are to find their version gone."""
         self.calls: list[str] = []
         handler = type("Handler", (_Handler,), {"cluster": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -89,7 +92,7 @@ class Cluster:
         """Status and body of a call. Raises Refused."""
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        self.calls.append(f"{method} {parts.path}")
+        self.calls.append(f"{'WATCH' if query.get('watch') else method} {parts.path}")
         if headers.get("Authorization") != f"Bearer {TOKEN}":
             raise Refused(401, "Unauthorized", "Unauthorized")
         if parts.path in ("/version", "/api", "/apis"):
@@ -107,7 +110,8 @@ class Cluster:
         plural, namespace = match["plural"], match["ns"]
         if plural == "httproutes" and not self.gateway_api:
             raise Refused(404, "NotFound", "the server could not find the requested resource")
-        self._authorize(method, plural, match["part"], namespace, bool(match["name"]))
+        watched = query.get("watch") == "true"
+        self._authorize(method, plural, match["part"], namespace, bool(match["name"]), watched)
         if namespace not in self.namespaces:
             raise Refused(
                 404,
@@ -129,10 +133,17 @@ class Cluster:
         return (verb, resource) not in self.denied
 
     def _authorize(
-        self, method: str, plural: str, part: str | None, namespace: str, one: bool
+        self,
+        method: str,
+        plural: str,
+        part: str | None,
+        namespace: str,
+        one: bool,
+        watched: bool = False,
     ) -> None:
+        reads = "get" if one else "watch" if watched else "list"
         verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
-            method, "get" if one else "list"
+            method, reads
         )
         resource = plural + (f"/{part}" if part and part != "status" else "")
         if not self.may(verb, resource):
@@ -169,16 +180,26 @@ class Cluster:
             )
         if query.get("watch") == "true":
             within = float(query.get("timeoutSeconds", "1"))
-            changes = self.objects.since(int(query["resourceVersion"]), plural, within)
+            if self.expiring:
+                self.expiring -= 1
+                raise Refused(410, "Expired", "too old resource version")
+            selector = query.get("labelSelector", "")
+            changes = self.objects.since(
+                int(query["resourceVersion"]),
+                plural,
+                within,
+                lambda each: _labelled(each, selector),
+            )
             return 200, [{"type": c.type, "object": public(c.object)} for c in changes]
         api, kind = KINDS[plural]
-        found = [
-            public(each)
-            for each in self.objects.list(plural, namespace)
-            if _labelled(each, query.get("labelSelector", ""))
-            and _fielded(each, query.get("fieldSelector", ""))
-        ]
-        meta = {"resourceVersion": str(self.objects.version)}
+        with self.objects.lock:
+            found = [
+                public(each)
+                for each in self.objects.list(plural, namespace)
+                if _labelled(each, query.get("labelSelector", ""))
+                and _fielded(each, query.get("fieldSelector", ""))
+            ]
+            meta = {"resourceVersion": str(self.objects.version)}
         return 200, {"apiVersion": api, "kind": f"{kind}List", "metadata": meta, "items": found}
 
     def _one(
@@ -258,22 +279,35 @@ def _fielded(found: Json, selector: str) -> bool:
 
 
 def _json_patch(found: Json, operations: list[Json]) -> Json:
-    for each in operations:
-        *parents, last = [
-            w.replace("~1", "/").replace("~0", "~") for w in each["path"].split("/")[1:]
-        ]
-        here: Any = found
-        for name in parents:
-            here = here[int(name)] if isinstance(here, list) else here[name]
-        at: Any = int(last) if isinstance(here, list) else last
-        if each["op"] == "test":
-            if here[at] != each["value"]:
-                raise Refused(
-                    422, "Invalid", "the server rejected our request due to an error in our request"
-                )
-        else:
-            here[at] = each["value"]
+    try:
+        for each in operations:
+            _operate(found, each)
+    except (KeyError, IndexError, TypeError) as problem:
+        raise Refused(422, "Invalid", REJECTED) from problem
     return found
+
+
+def _operate(found: Json, each: Json) -> None:
+    *parents, last = [w.replace("~1", "/").replace("~0", "~") for w in each["path"].split("/")[1:]]
+    here: Any = found
+    for name in parents:
+        here = here[int(name)] if isinstance(here, list) else here[name]
+    at: Any = last
+    if isinstance(here, list):
+        at = len(here) if last == "-" else int(last)
+    match each["op"]:
+        case "test":
+            if here[at] != each["value"]:
+                raise Refused(422, "Invalid", REJECTED)
+        case "add" if isinstance(here, list):
+            here.insert(at, each["value"])
+        case "add":
+            here[at] = each["value"]
+        case "replace":
+            _ = here[at]
+            here[at] = each["value"]
+        case "remove":
+            del here[at]
 
 
 def _merge(found: Any, patch: Any) -> Any:

@@ -33,10 +33,13 @@ KINDS = {
     "ingresses": ("networking.k8s.io/v1", "Ingress"),
     "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     "horizontalpodautoscalers": ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    "serviceaccounts": ("v1", "ServiceAccount"),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
+    "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy"),
 }  # fmt: skip
 GENERATIONS = {
     "deployments", "replicasets", "pods", "endpointslices", "ingresses", "httproutes",
-    "horizontalpodautoscalers",
+    "horizontalpodautoscalers", "poddisruptionbudgets", "networkpolicies",
 }  # fmt: skip
 """Kinds that count how often their wishes changed."""
 KEPT = 400
@@ -187,8 +190,14 @@ class Objects:
             self._note(plural, "DELETED", gone)
             return gone
 
-    def since(self, version: int, plural: str, within_s: float) -> list[Change]:
-        """Changes after a version, waited for. Raises Refused 410."""
+    def since(
+        self,
+        version: int,
+        plural: str,
+        within_s: float,
+        wanted: Callable[[Json], bool] = lambda _: True,
+    ) -> list[Change]:
+        """Changes of wanted objects after a version, waited for. Raises Refused 410."""
         with self.changed:
             if self.changes and version < self.changes[0].version - 1:
                 raise Refused(
@@ -196,7 +205,8 @@ class Objects:
                 )
             until = time.monotonic() + within_s
             while True:
-                found = [c for c in self.changes if c.version > version and c.plural == plural]
+                later = [c for c in self.changes if c.version > version and c.plural == plural]
+                found = [c for c in later if wanted(c.object)]
                 left = until - time.monotonic()
                 if found or left <= 0:
                     return found

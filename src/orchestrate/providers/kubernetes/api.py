@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from orchestrate.core.errors import (
     FieldConflict,
@@ -24,9 +27,14 @@ from orchestrate.providers.kubernetes.objects import (
     Kind,
     items,
     name_of,
+    number,
     part,
     text,
+    version_of,
 )
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 TIMEOUT_S = 20.0
 APPLY = "application/apply-patch+yaml"
@@ -59,14 +67,48 @@ class Api:
         self, kind: Kind, labels: Mapping[str, str] | None = None, fields: str = ""
     ) -> list[Json]:
         """Objects with these labels and fields."""
-        chosen = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
+        return self.find_at(kind, labels, fields)[0]
+
+    def find_at(
+        self, kind: Kind, labels: Mapping[str, str] | None = None, fields: str = ""
+    ) -> tuple[list[Json], str]:
+        """Objects with these labels and fields, and the resource version at which they were so."""
         found = self.call(
             "get",
             kind.path(self.namespace),
-            label_selector=chosen or None,
+            label_selector=_selector(labels),
             field_selector=fields or None,
         )
-        return items(found, "items")
+        return items(found, "items"), version_of(found)
+
+    def await_change(
+        self, kind: Kind, labels: Mapping[str, str], version: str, within_s: float
+    ) -> None:
+        """Return when an object with these labels was changed after `version`, or the time is over:
+        list again either way. Raises Gone when that version is too old to begin at."""
+        import urllib3
+
+        seconds = max(math.ceil(within_s), 1)
+        path = kind.path(self.namespace)
+        with told(f"GET {path} (watch)"):
+            response = self._open(
+                "get",
+                path,
+                label_selector=_selector(labels),
+                resource_version=version,
+                timeout_seconds=seconds,
+                watch="true",
+                _request_timeout=seconds + TIMEOUT_S,
+            )
+            try:
+                line = next(iter(response), b"")
+            except urllib3.exceptions.ProtocolError:
+                return  # the watch was cut: what is there is listed again
+            finally:
+                response.close()
+        event = json.loads(line) if line.strip() else {}
+        if event.get("type") == "ERROR" and number(event, "object", "code") == 410:
+            raise Gone(text(event, "object", "message"))
 
     def apply(
         self,
@@ -162,15 +204,18 @@ class Api:
         return found if isinstance(found, dict) else {}
 
     def _send(self, method: str, path: str, **given: object) -> bytes:
+        return bytes(self._open(method, path, **given).data)
+
+    def _open(self, method: str, path: str, **given: object) -> BaseHTTPResponse:
+        """The answer, not read yet."""
         from kubernetes.client.exceptions import ApiException
 
         client = self.access.client(self._secrets)
         kept = {name: value for name, value in given.items() if value is not None}
+        kept.setdefault("_request_timeout", TIMEOUT_S)
         try:
-            response = client.request(
-                method, path, serialize=False, _request_timeout=TIMEOUT_S, **kept
-            )
-            return bytes(response.data)
+            response: BaseHTTPResponse = client.request(method, path, serialize=False, **kept)
+            return response
         except ApiException as problem:
             raise Refused(problem.status or 0, problem.body, problem.headers) from problem
 
@@ -228,12 +273,12 @@ def as_ours(problem: Refused, what: str) -> Exception:
             return ProviderUnavailable(
                 "the cluster does not allow it",
                 why=[said],
-                fix=["kubectl apply -f docs/providers/kubernetes-role.yaml, as an administrator"],
+                fix=_allowing(said),
             )
         case 404:
             return ProviderUnavailable("the cluster has no such thing", why=[f"{what}: {said}"])
         case 409:
-            return _conflict(problem, said)
+            return _conflict(problem, said, what)
         case 410:
             return Gone(said)
         case 422 if problem.reason == "Invalid" and not part(problem.body, "details").get("causes"):
@@ -254,19 +299,47 @@ def as_ours(problem: Refused, what: str) -> Exception:
     )
 
 
-def _conflict(problem: Refused, said: str) -> Exception:
+def _conflict(problem: Refused, said: str, what: str) -> Exception:
     causes = items(problem.body, "details", "causes")
     owned = [cause for cause in causes if cause.get("reason") == "FieldManagerConflict"]
     if owned:
+        resource, name, namespace = _place(what)
+        # To set the old value again by hand would not help: whoever set a field owns it.
         return FieldConflict(
-            "somebody else has set what this deployment sets",
+            f"somebody else has set what this deployment sets: {resource}/{name}",
             why=[f"{text(each, 'field')}: {text(each, 'message')}" for each in owned],
             fix=[
-                "undo what was set by hand, or give the field up: kubectl apply --server-side"
-                " --force-conflicts --field-manager=orchestrate",
+                f"to take these fields of {resource}/{name} in namespace {namespace} over: "
+                "`take_over: true` in the environment's config, then deploy again",
+                f"who set what: kubectl get {resource} {name} --namespace {namespace}"
+                " --output yaml --show-managed-fields",
             ],
         )
     return Exists(said) if problem.reason == "AlreadyExists" else Stale(said)
+
+
+def _selector(labels: Mapping[str, str] | None) -> str | None:
+    return ",".join(f"{name}={value}" for name, value in (labels or {}).items()) or None
+
+
+def _allowing(said: str) -> list[str]:
+    """What an administrator is to do for a call that was forbidden."""
+    found = re.search(r'cannot (\w+) resource "([\w./-]+)"', said)
+    role = "kubectl apply -f docs/providers/kubernetes-role.yaml, as an administrator"
+    if found is None:
+        return [role]
+    verb, resource = found.groups()
+    return [
+        f"{role}: the Role must allow `{verb}` of `{resource}`; rights for kinds that only some"
+        " manifests hold stand in that file as comments",
+    ]
+
+
+def _place(what: str) -> tuple[str, str, str]:
+    """Resource, name and namespace of the object that a call (`PATCH /apis/...`) was for."""
+    _, _, after = what.partition("/namespaces/")
+    namespace, resource, name = [*after.split("/"), "", "", ""][:3]
+    return resource, name, namespace
 
 
 def _causes(problem: Refused) -> list[str]:

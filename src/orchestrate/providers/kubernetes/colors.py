@@ -8,6 +8,7 @@ of the write that did so, and a late writer is refused by it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrate.core.canonical import digest
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Ref
 from orchestrate.providers.kubernetes.api import Api
@@ -22,12 +23,15 @@ from orchestrate.providers.kubernetes.objects import (
     note,
     number,
     owners_of,
+    part,
 )
 from orchestrate.providers.kubernetes.shape import marks
 from orchestrate.providers.kubernetes.verdict import replicas_of
 
 NAMES = ("blue", "green", "amber", "coral", "ivory", "jade", "lilac", "mauve")
 """More than two, since an old revision may be kept while others come and go."""
+WRITTEN = ("generation", "template")
+"""Notes of what the API made of our last write of a template."""
 _AUTOSCALER = "kube-controller-manager (scale)"
 
 
@@ -41,6 +45,11 @@ class Color:
     @property
     def revision(self) -> Ref:
         return Ref(key=note(self.deployment, "revision"), version=note(self.deployment, "version"))
+
+    def returns_to(self, key: str) -> bool:
+        """Whether it has this revision, or had it right before: then it is no new one that comes,
+        but the way back to what is on record."""
+        return bool(key) and key in (self.revision.key, note(self.deployment, "before"))
 
     @property
     def asked(self) -> int:
@@ -99,12 +108,23 @@ class Colors:
                 return name
         return f"c{len(there)}"
 
-    def put(self, body: Json, write: Write) -> Json:
-        """Have a colour hold what `body` says."""
-        return self.fence.apply(DEPLOYMENT, body, write)
+    def put(self, body: Json, write: Write, *, force: bool = False) -> Json:
+        """Have a colour hold what `body` says. `force` takes back what somebody has set since."""
+        return self.fence.apply(DEPLOYMENT, body, write, force=force)
 
-    def scale(self, color: Color, replicas: int, write: Write, *, full: int | None = None) -> Json:
-        """Ask for a number of replicas. `full` is what it is to have when it serves alone.
+    def scale(
+        self,
+        color: Color,
+        replicas: int,
+        write: Write,
+        *,
+        full: int | None = None,
+        force: bool = False,
+        ours: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Ask for a number of replicas. `full` is what it is to have when it serves alone; `force`
+        takes the number from a person who has set it since; `ours` is `written` of the template
+        that was put just now.
 
         Where an autoscaler has the number it stays as it is, but for none at all: an autoscaler
         leaves a Deployment without replicas alone.
@@ -112,6 +132,8 @@ class Colors:
         spec: Json = {"replicas": replicas}
         if color.autoscaled and replicas > 0 and color.asked > 0:
             spec = {}
+        if ours is None:
+            ours = {name: note(color.deployment, name) for name in WRITTEN}
         taking = replicas == 0 or (color.autoscaled and color.asked == 0)
         return self.fence.apply(
             DEPLOYMENT,
@@ -121,6 +143,7 @@ class Colors:
                     "annotations": {
                         f"{PREFIX}wanted": str(replicas if full is None else full),
                         **marks(write, "scale-"),
+                        **{f"{PREFIX}{name}": value for name, value in ours.items() if value},
                     },
                 },
                 **({"spec": spec} if spec else {}),
@@ -128,5 +151,21 @@ class Colors:
             write,
             manager=SCALER,
             # Ending what we started is ours to do, whoever has counted its replicas meanwhile.
-            force=taking,
+            force=force or taking,
         )
+
+
+def written(deployment: Json) -> dict[str, str]:
+    """What tells a template from any later one, out of the answer to the apply that made it: the
+    generation it has, and a digest of it. A generation alone moves with every number of replicas.
+    """
+    generation = number(deployment, "metadata", "generation")
+    return dict(
+        zip(WRITTEN, (str(generation), digest(part(deployment, "spec", "template"))), strict=True)
+    )
+
+
+def changed_since(deployment: Json) -> bool:
+    """Whether the template is another than the one that was written last."""
+    noted = note(deployment, "template")
+    return bool(noted) and noted != written(deployment)["template"]

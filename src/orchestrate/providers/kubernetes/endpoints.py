@@ -3,11 +3,12 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrate.core.errors import EdgeFailed
 from orchestrate.core.revision import Ref
-from orchestrate.providers.kubernetes.api import Api
+from orchestrate.providers.kubernetes.api import Api, Gone
 from orchestrate.providers.kubernetes.objects import (
     POD,
     SLICE,
@@ -20,6 +21,8 @@ from orchestrate.providers.kubernetes.objects import (
     uid_of,
 )
 
+WATCHED_S = 10.0
+"""Seconds of one watch; then it is listed again, so that nothing rests on a single event."""
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
@@ -49,9 +52,12 @@ class Endpoints:
 
     def ready(self, service: str, pods: list[Json] | None = None) -> list[Endpoint]:
         """The ready endpoints of a Service."""
+        return self._ready(self.api.find(SLICE, {SERVICE_NAME: service}), pods)
+
+    def _ready(self, slices: list[Json], pods: list[Json] | None = None) -> list[Endpoint]:
         known = {uid_of(pod): pod for pod in (self.pods() if pods is None else pods)}
         found = {}
-        for piece in self.api.find(SLICE, {SERVICE_NAME: service}):
+        for piece in slices:
             for endpoint in items(piece, "endpoints"):
                 if part(endpoint, "conditions").get("ready") is False:
                     continue
@@ -67,13 +73,20 @@ class Endpoints:
     def wait(
         self, service: str, good: Callable[[Counter[str]], bool], what: str, within_s: float
     ) -> None:
-        """Wait until the ready endpoints of a Service are as wanted. Raises EdgeFailed."""
+        """Wait until the ready endpoints of a Service are as wanted: they are listed, then watched
+        from where the list was, and listed again after each change. Raises EdgeFailed."""
         until = time.monotonic() + within_s
-        while not good(seen := self.colors(service)):
-            if time.monotonic() > until:
+        while True:
+            slices, version = self.api.find_at(SLICE, {SERVICE_NAME: service})
+            seen = Counter(endpoint.color for endpoint in self._ready(slices))
+            if good(seen):
+                return
+            left = until - time.monotonic()
+            if left <= 0:
                 raise EdgeFailed(
                     f"{what}, and did not within {within_s:g}s",
                     why=[f"ready endpoints of Service {service}: {dict(seen) or 'none'}"],
                     fix=["kubectl get endpointslices, and the Pods' readiness"],
                 )
-            time.sleep(0.1)
+            with suppress(Gone):  # too long ago to be watched from: it is listed again
+                self.api.await_change(SLICE, {SERVICE_NAME: service}, version, min(left, WATCHED_S))

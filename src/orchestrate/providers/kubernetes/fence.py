@@ -1,4 +1,5 @@
-"""The fence of an environment: a Lease in its namespace that holds the newest write.
+"""The fence of an environment: a Lease in its namespace that holds the newest write, and tells
+which service is at work.
 
 Taken by create, renewed by a replace at the resource version that was read: of two writers the API
 lets one through, and the other looks again. Each object that is written then carries the write's
@@ -8,7 +9,8 @@ held up between the Lease and the object is refused there.
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from orchestrate.core.errors import FencedOut, TemporaryError
 from orchestrate.core.protocols import Write
@@ -24,33 +26,40 @@ from orchestrate.providers.kubernetes.objects import (
     note,
     number,
     part,
+    text,
     version_of,
 )
 from orchestrate.providers.kubernetes.shape import marks
 
 TRIES = 20
 LASTS_S = 60
-"""What is written into the Lease for people to read; whoever holds it is told by the number."""
+"""Seconds after its last write, or look at what it waits for, in which the environment is a
+service's alone. Beyond, another one may take it; whoever then comes late is told by the number."""
 
 
 class Fence:
-    """The Lease `name`, labelled as the environment's."""
+    """The Lease `name`, labelled as the environment's. With `take_over` what is written takes its
+    fields from whoever has set them."""
 
-    def __init__(self, api: Api, name: str, labels: Mapping[str, str]) -> None:
-        self.api, self.name, self.labels = api, name, labels
+    def __init__(
+        self, api: Api, name: str, labels: Mapping[str, str], *, take_over: bool = False
+    ) -> None:
+        self.api, self.name, self.labels, self.take_over = api, name, labels, take_over
 
     def newest(self) -> int:
         """Number of the newest write; 0 before the first."""
         return _number(self.api.get(LEASE, self.name) or {})
 
     def pass_(self, write: Write) -> None:
-        """Write it down before it is carried out. Raises FencedOut when it comes too late."""
+        """Write it down before it is carried out. Raises FencedOut when it comes too late, and
+        while another service is at work."""
         for _ in range(TRIES):
             lease = self.api.get(LEASE, self.name)
             try:
                 if lease is None:
                     self.api.create(LEASE, self._made({}, write))
                     return
+                self._refuse_held(lease, write)
                 refuse_older(lease, write)
                 holder = part(lease, "spec").get("holderIdentity")
                 if _number(lease) != write.number or holder != write.lease:
@@ -59,6 +68,33 @@ class Fence:
             except (Exists, Stale):
                 continue
         raise TemporaryError("the lease of the environment changes too fast", why=[self.name])
+
+    def renew(self, written: int) -> None:
+        """Hold on to the Lease while what a write of this number began is waited for."""
+        lease = self.api.get(LEASE, self.name)
+        if lease is None or _number(lease) != written or _left_s(lease) > LASTS_S / 2:
+            return
+        spec = {**part(lease, "spec"), "renewTime": micro_time(datetime.now(UTC))}
+        with suppress(Stale):  # somebody else has it, or just renewed it
+            self.api.replace(LEASE, {**lease, "spec": spec})
+
+    def _refuse_held(self, lease: Json, write: Write) -> None:
+        holder = text(lease, "spec", "holderIdentity")
+        theirs, ours = _store(holder), _store(write.lease)
+        if not theirs or not ours or theirs == ours or _left_s(lease) <= 0:
+            return
+        until = (datetime.now(UTC) + timedelta(seconds=_left_s(lease))).isoformat(" ", "seconds")
+        raise FencedOut(
+            f"another service of this program is at work in this environment, until {until}",
+            why=[
+                f"Lease {self.name} in namespace {self.api.namespace} is held by {holder}, whose"
+                f" records are in store {theirs}; those of this service are in {ours}",
+            ],
+            fix=[
+                "deploy to an environment from one service; or wait until the other one has let go:"
+                f" kubectl get lease {self.name} --namespace {self.api.namespace}",
+            ],
+        )
 
     def check(self, write: Write) -> None:
         """Raises FencedOut when a newer write has begun since."""
@@ -80,7 +116,10 @@ class Fence:
                 meta["resourceVersion"] = version_of(live)
             try:
                 made = self.api.apply(
-                    kind, {**body, "metadata": meta}, manager=manager, force=force
+                    kind,
+                    {**body, "metadata": meta},
+                    manager=manager,
+                    force=force or self.take_over,
                 )
             except Stale:
                 # Its status changes often; that is no reason to give up.
@@ -133,6 +172,23 @@ def refuse_older(found: Mapping[str, object], write: Write) -> None:
                 f" which is on {found.get('kind')} {name_of(found)}"
             ],
         )
+
+
+def _store(holder: str) -> str:
+    """The store whose worker an identity is; nothing where it does not say. All workers of a store
+    are one service: which of them writes is the engine's to decide, also after a crash."""
+    store, dot, _ = holder.partition(".")
+    return store if dot else ""
+
+
+def _left_s(lease: Json) -> float:
+    """Seconds for which the Lease is still held; not above 0 when it is over, or says no time."""
+    try:
+        renewed = datetime.fromisoformat(text(lease, "spec", "renewTime"))
+    except ValueError:
+        return 0.0
+    lasts = number(lease, "spec", "leaseDurationSeconds")
+    return lasts - (datetime.now(UTC) - renewed).total_seconds()
 
 
 def _number(found: Mapping[str, object], prefix: str = "") -> int:

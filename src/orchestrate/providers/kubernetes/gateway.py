@@ -1,8 +1,7 @@
 """A part of the requests by the weights of an HTTPRoute (Gateway API).
 
 The route's backends are the main Service and, beside it, that of a colour. SSA owns and replaces
-the whole list; on a route of somebody else's it is replaced by a JSON patch that tests what it
-replaces.
+the whole list; a route of somebody else's is changed by a JSON patch (`foreign`).
 """
 
 import time
@@ -13,7 +12,13 @@ from orchestrate.core.protocols import Write
 from orchestrate.core.untrusted import clean
 from orchestrate.providers.kubernetes.api import Api, Stale
 from orchestrate.providers.kubernetes.colors import Color
-from orchestrate.providers.kubernetes.fence import Fence
+from orchestrate.providers.kubernetes.fence import Fence, refuse_older
+from orchestrate.providers.kubernetes.foreign import (
+    color_of,
+    leading_to,
+    operations,
+    weight_of,
+)
 from orchestrate.providers.kubernetes.objects import (
     ROUTE,
     SERVICE,
@@ -21,9 +26,7 @@ from orchestrate.providers.kubernetes.objects import (
     condition,
     items,
     number,
-    part,
     text,
-    version_of,
 )
 from orchestrate.providers.kubernetes.settings import Gateway, Settings
 from orchestrate.providers.kubernetes.shape import marks, service_port
@@ -54,31 +57,31 @@ class HttpRoute:
     def read(self, service: Json | None) -> Split | None:
         found = self.api.get(ROUTE, self.name)
         rules = items(found or {}, "spec", "rules")
-        weighted = _weighted(rules, self.settings.name)
-        backends = items(rules[weighted], "backendRefs") if weighted is not None else []
-        weights = {text(b, "name"): _weight(b) for b in backends}
-        total = sum(weights.values())
-        for name, weight in weights.items():
-            color = name.removeprefix(f"{self.settings.name}-")
-            if name != self.settings.name and color != name and weight and total:
-                return Split(color, round(100 * weight / total))
+        for at in leading_to(rules, self.settings.name):
+            backends = items(rules[at], "backendRefs")
+            named = {color_of(b, self.settings.name): weight_of(b) for b in backends}
+            main = [weight_of(b) for b in backends if text(b, "name") == self.settings.name]
+            for color, weight in named.items():
+                if color and weight:
+                    return Split(color, round(100 * weight / (weight + sum(main))))
         return None
 
     def split(self, base: Color, beside: Color, percent: int, write: Write) -> None:
-        self._write([(None, 100 - percent), (beside.name, percent)], write)
+        self._write(beside.name, percent, write)
 
     def whole(self, write: Write) -> None:
-        self._write([(None, 100)], write)
+        self._write(None, 0, write)
 
-    def _write(self, parts: list[tuple[str | None, int]], write: Write) -> None:
-        port = service_port(self.api.get(SERVICE, self.settings.name) or {})
-        backends: list[Json] = [
-            {"name": self._service(color), "port": port, "weight": weight}
-            for color, weight in parts
-        ]
+    def _write(self, beside: str | None, percent: int, write: Write) -> None:
         if self.gateway.route is not None:
-            generation = self._patch(backends)
+            generation = self._patch(beside, percent, write)
         else:
+            port = service_port(self.api.get(SERVICE, self.settings.name) or {})
+            parts = [(None, 100 - percent), *([(beside, percent)] if beside else [])]
+            backends: list[Json] = [
+                {"name": self._service(color), "port": port, "weight": weight}
+                for color, weight in parts
+            ]
             made = self.fence.apply(ROUTE, self._made(backends, write), write)
             generation = number(made, "metadata", "generation")
         self._await_accepted(generation)
@@ -107,41 +110,27 @@ class HttpRoute:
             "spec": {"parentRefs": [parent], **hosts, "rules": rules},
         }
 
-    def _patch(self, backends: list[Json]) -> int:
-        """Set the backends of a route that is not ours; again when it was changed meanwhile."""
-        for _ in range(TRIES):
+    def _patch(self, beside: str | None, percent: int, write: Write) -> int:
+        """Set the weights in a route that is not ours; again when it was changed meanwhile. Raises
+        FencedOut when a newer write has set them."""
+        for attempt in range(TRIES):
+            found = self.api.get(ROUTE, self.name)
+            if found is None:
+                raise EdgeFailed(
+                    f"there is no HTTPRoute {self.name}",
+                    why=[f"`gateway: {{route: {self.name}}}` in config names it"],
+                    fix=["make it, or let one be made: `name` of a Gateway in place of `route`"],
+                )
+            refuse_older(found, write)
+            changes = operations(found, self.settings.name, beside, percent, write)
             try:
-                return self._patch_once(backends)
+                made = self.api.patch(ROUTE, self.name, changes) if changes else found
+                return number(made, "metadata", "generation")
             except Stale:
-                continue
+                time.sleep(0.02 * attempt)
         raise TemporaryError(
             "an object of the cluster changes too fast", why=[f"HTTPRoute {self.name}"]
         )
-
-    def _patch_once(self, backends: list[Json]) -> int:
-        """Set them if the route is as it was read."""
-        found = self.api.get(ROUTE, self.name)
-        rules = items(found or {}, "spec", "rules")
-        at = _weighted(rules, self.settings.name)
-        if found is None or at is None:
-            raise EdgeFailed(
-                f"HTTPRoute {self.name} leads nowhere that this program knows",
-                why=[f"none of its rules has the backend {self.settings.name}"],
-                fix=[f"give it a rule whose backend is Service {self.settings.name}"],
-            )
-        if _shape(items(rules[at], "backendRefs")) == _shape(backends):
-            return number(found, "metadata", "generation")
-        where = f"/spec/rules/{at}/backendRefs"
-        made = self.api.patch(
-            ROUTE,
-            self.name,
-            [
-                {"op": "test", "path": "/metadata/resourceVersion", "value": version_of(found)},
-                {"op": "test", "path": f"{where}/0/name", "value": self.settings.name},
-                {"op": "replace", "path": where, "value": backends},
-            ],
-        )
-        return number(made, "metadata", "generation")
 
     def _await_accepted(self, generation: int) -> None:
         """A weight that no controller has taken divides nothing. Raises EdgeFailed."""
@@ -182,22 +171,3 @@ def _problem(parent: Json, generation: int) -> str | None:
             said = clean(text(state, "message"), limit=200)
             return f"{kind} is {text(state, 'status')}: {text(state, 'reason')} {said}"
     return None
-
-
-def _weighted(rules: list[Json], service: str) -> int | None:
-    """The last rule that leads to the main Service."""
-    found = [
-        at
-        for at, rule in enumerate(rules)
-        if any(text(backend, "name") == service for backend in items(rule, "backendRefs"))
-    ]
-    return found[-1] if found else None
-
-
-def _weight(backend: Json) -> int:
-    """Without a weight it is 1."""
-    return number(backend, "weight") if "weight" in backend else 1
-
-
-def _shape(backends: list[Json]) -> list[tuple[str, int]]:
-    return [(text(part(each), "name"), _weight(each)) for each in backends]

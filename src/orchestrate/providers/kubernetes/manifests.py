@@ -53,12 +53,12 @@ def _read(settings: Settings) -> str:
         parts = []
         for name in names:
             with open(os.path.join(folder, name), encoding="utf-8") as file:
-                parts.append(file.read(MOST_BYTES))
+                parts.append(file.read(MOST_BYTES + 1))
     except (OSError, UnicodeDecodeError) as problem:
         raise ArtifactInvalid(
             f"the manifests in {settings.path} were not read", why=[str(problem)]
         ) from problem
-    return "\n---\n".join(parts)
+    return _bounded("\n---\n".join(parts), settings.path)
 
 
 def _run(settings: Settings, version: str, image: str) -> str:
@@ -97,7 +97,18 @@ def _run(settings: Settings, version: str, image: str) -> str:
             "the command that writes the manifests failed",
             why=[f"{' '.join(words)} ended with code {done.returncode}", f"untrusted | {said}"],
         )
-    return done.stdout[:MOST_BYTES].decode("utf-8", "replace")
+    return _bounded(done.stdout.decode("utf-8", "replace"), words[0])
+
+
+def _bounded(written: str, source: str) -> str:
+    """Raises ArtifactInvalid rather than to deploy a part of what was meant."""
+    if len(written) <= MOST_BYTES:
+        return written
+    raise ArtifactInvalid(
+        f"the manifests of {source} are too long",
+        why=[f"they are more than {MOST_BYTES >> 20} MiB"],
+        fix=["leave out what does not belong to the application"],
+    )
 
 
 def _filled(word: str, fill: Mapping[str, str]) -> str:

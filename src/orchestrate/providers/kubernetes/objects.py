@@ -117,6 +117,18 @@ def owners_of(found: Mapping[str, object], *path: str) -> list[str]:
     return owners
 
 
+def template_owners(found: Mapping[str, object]) -> list[str]:
+    """Others who own a field of a Deployment's template: those that came after our last apply,
+    where the API tells the times, the last first."""
+    entries = items(found, "metadata", "managedFields")
+    mine = [e for e in entries if (text(e, "manager"), text(e, "operation")) == (MANAGER, "Apply")]
+    since = max((text(e, "time") for e in mine), default="")
+    others = [e for e in entries if e not in mine and part(e, "fieldsV1", "f:spec", "f:template")]
+    late = [e for e in others if text(e, "time") >= since] or others
+    late.sort(key=lambda e: text(e, "time"), reverse=True)
+    return list(dict.fromkeys(text(e, "manager") for e in late))
+
+
 def micro_time(at: datetime) -> str:
     """A time with exactly six decimals: the API refuses a Lease with fewer."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -46,6 +46,18 @@ class Pins:
             ) from problem
         return [each for each in found["objects"] if isinstance(each, dict)]
 
+    def newest(self) -> list[Json]:
+        """The manifests that were kept last; none where none are."""
+        try:
+            paths = [each.path for each in os.scandir(self.directory)]
+        except FileNotFoundError:
+            return []
+        for path in sorted(paths, key=os.path.getmtime)[-1:]:
+            with open(path, encoding="utf-8") as file:
+                found = json.load(file)
+            return [each for each in found["objects"] if isinstance(each, dict)]
+        return []
+
     def has(self, artifact: Artifact) -> bool:
         return artifact.kind == IMAGE or os.path.exists(self._path(artifact.digest))
 

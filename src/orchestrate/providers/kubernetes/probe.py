@@ -1,10 +1,12 @@
 """Whether an environment can be deployed to in its cluster: what is there, and what is missing."""
 
+from collections.abc import Callable, Sequence
+
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.manifests import has_probe, render
-from orchestrate.providers.kubernetes.objects import DEPLOYMENT, Json, items, text
+from orchestrate.providers.kubernetes.objects import Json, Kind, items, text
 from orchestrate.providers.kubernetes.settings import Settings
 
 UNUSABLE = "provider_unavailable"
@@ -18,27 +20,35 @@ RIGHTS: tuple[Right, ...] = (
     ("", "pods/log", "get"),
     ("", "events", "list"),
     ("", "services", "get create patch"),
-    ("discovery.k8s.io", "endpointslices", "list"),
+    ("discovery.k8s.io", "endpointslices", "list watch"),
     ("coordination.k8s.io", "leases", "get create update"),
 )
 GATEWAY: Right = ("gateway.networking.k8s.io", "httproutes", "get create patch")
 INGRESS: Right = ("networking.k8s.io", "ingresses", "get create patch")
 SECRETS: Right = ("", "secrets", "create patch")
+EXTRAS = "get create patch"
+"""Verbs for each further kind that the manifests hold."""
 
 
 def findings(
-    settings: Settings, api: Api, means: str, secrets: bool, sample: Json | None
+    settings: Settings,
+    api: Api,
+    means: str,
+    secrets: bool,
+    kinds: Sequence[Kind],
+    rehearse: Callable[[], None],
 ) -> list[Finding]:
     """One finding for each thing looked at; only the first when the cluster does not answer.
-    `sample` is the Deployment that a deployment would write, which is asked for as a dry run."""
+    `kinds` are those that the manifests hold beside a Deployment and a Service; `rehearse`
+    asks for what a deployment would write, as a dry run."""
     try:
         version = api.call("get", "/version")
-        found = [_cluster(settings, version), _rights(settings, api, secrets)]
+        found = [_cluster(settings, version), _rights(settings, api, secrets, kinds)]
         found += _gateway(settings, api)
         found.append(Finding("traffic", True, f"divided {means}"))
         found += _readiness(settings)
-        if sample is not None and all(each.ok for each in found):
-            found.append(_dry_run(api, sample))
+        if all(each.ok for each in found):
+            found.append(_dry_run(rehearse))
         return found
     except OrchestrateError as problem:
         return [bad("cluster", problem)]
@@ -56,7 +66,7 @@ def _cluster(settings: Settings, version: Json) -> Finding:
     return Finding("cluster", True, said)
 
 
-def _rights(settings: Settings, api: Api, secrets: bool) -> Finding:
+def _rights(settings: Settings, api: Api, secrets: bool, kinds: Sequence[Kind]) -> Finding:
     """Every right that a deployment would need, asked for before it begins."""
     needed = [*RIGHTS]
     if settings.gateway is not None:
@@ -65,6 +75,10 @@ def _rights(settings: Settings, api: Api, secrets: bool) -> Finding:
         needed.append(INGRESS)
     if secrets:
         needed.append(SECRETS)
+    for kind in kinds:
+        # Those of old revisions are let go of in the middle of a deployment.
+        verbs = f"{EXTRAS} delete" if kind.plural == "configmaps" else EXTRAS
+        needed.append((kind.group, kind.plural, verbs))
     missing = []
     for group, resource, verbs in needed:
         name, _, sub = resource.partition("/")
@@ -73,7 +87,8 @@ def _rights(settings: Settings, api: Api, secrets: bool) -> Finding:
             missing.append(f"{'/'.join(lacking)} {resource}")
     if missing:
         text_ = f"these credentials may not: {', '.join(missing)}"
-        return Finding("rights", False, text_, ROLE, UNUSABLE)
+        fix = f"{ROLE}; rights for more kinds stand there as comments" if kinds else ROLE
+        return Finding("rights", False, text_, fix, UNUSABLE)
     count = sum(len(verbs.split()) for _, _, verbs in needed)
     return Finding("rights", True, f"all {count} rights that are needed, none is missing")
 
@@ -109,10 +124,10 @@ def _readiness(settings: Settings) -> list[Finding]:
     return [Finding("manifests", True, said)]
 
 
-def _dry_run(api: Api, sample: Json) -> Finding:
-    """What the cluster itself says of the Deployment, with nothing stored."""
+def _dry_run(rehearse: Callable[[], None]) -> Finding:
+    """What the cluster itself says of the objects, with nothing stored."""
     try:
-        api.apply(DEPLOYMENT, sample, dry_run=True, force=True)
+        rehearse()
     except OrchestrateError as problem:
         return bad("dry run", problem)
-    return Finding("dry run", True, "the cluster would take the Deployment")
+    return Finding("dry run", True, "the cluster would take the Deployment and its Service")

@@ -5,6 +5,7 @@ the revision, never patched back. The labels and annotations of these objects ar
 each one is; a Lease holds the number of the newest write.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
+from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -29,23 +31,26 @@ from orchestrate.core.steps import Share
 from orchestrate.providers.edge.place import slug_of
 from orchestrate.providers.kubernetes import probe, seen, shape
 from orchestrate.providers.kubernetes.api import Api
-from orchestrate.providers.kubernetes.colors import Color, Colors
+from orchestrate.providers.kubernetes.colors import Color, Colors, written
 from orchestrate.providers.kubernetes.endpoints import Endpoints
+from orchestrate.providers.kubernetes.extras import Extras, kinds_of
 from orchestrate.providers.kubernetes.fence import Fence
 from orchestrate.providers.kubernetes.gateway import HttpRoute
 from orchestrate.providers.kubernetes.images import Images
 from orchestrate.providers.kubernetes.ingress import NginxIngress
 from orchestrate.providers.kubernetes.logs import lines_of
-from orchestrate.providers.kubernetes.manifests import EXTRA, extra_of, render, service_of
+from orchestrate.providers.kubernetes.manifests import render, service_of
 from orchestrate.providers.kubernetes.objects import (
     DEPLOYMENT,
     INGRESS,
+    MANAGER,
     ROUTE,
+    SCALER,
     SERVICE,
     Json,
     Kind,
     label,
-    text,
+    note,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
 from orchestrate.providers.kubernetes.ratio import Replicas
@@ -53,6 +58,8 @@ from orchestrate.providers.kubernetes.rollout import Rollout
 from orchestrate.providers.kubernetes.settings import Settings, settings_of
 from orchestrate.providers.kubernetes.traffic import Splitter, Traffic
 from orchestrate.providers.kubernetes.vault import Vault
+
+NO_DIGEST = f"sha256:{'0' * 64}"
 
 
 class KubernetesProvider:
@@ -65,8 +72,9 @@ class KubernetesProvider:
         self.settings = settings_of(environment.config, self.slug)
         settings = self.settings
         self.labels = shape.whose(environment.app, environment.name)
+        pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
         self.api = Api(settings.access, settings.namespace, secrets)
-        self.fence = Fence(self.api, settings.name, self.labels)
+        self.fence = Fence(self.api, settings.name, self.labels, take_over=settings.take_over)
         self.colors = Colors(self.api, self.fence, self.labels)
         self.endpoints = Endpoints(self.api, self.labels)
         self.traffic = Traffic(
@@ -85,7 +93,8 @@ class KubernetesProvider:
             native_rolling=True,
             divides=self.traffic.splitter.divides,
         )
-        self.pins = Pins(os.path.join(os.path.abspath(home), "kubernetes", self.slug))
+        self.pins = pins
+        self.extras = Extras(settings, self.api, self.fence, pins, self.labels)
 
     @property
     def renders(self) -> bool:
@@ -95,22 +104,21 @@ class KubernetesProvider:
         return self.settings.replicas
 
     def probe(self) -> list[Finding]:
-        means = self.traffic.splitter.means
-        sample: Json | None = None
-        if self.settings.source == "built-in":
-            digest = f"sha256:{'0' * 64}"
-            artifact = Artifact(kind="image", reference=self.settings.image, digest=digest)
-            sample = self._deployment(
-                snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
-            )
-        return probe.findings(self.settings, self.api, means, bool(self.vault.names()), sample)
+        means, secrets = self.traffic.splitter.means, bool(self.vault.names())
+        objects = self._known()
+        artifact = Artifact(kind="image", reference=self.settings.image, digest=NO_DIGEST)
+
+        def rehearse() -> None:
+            if objects or self.settings.source == "built-in":
+                self._rehearse(snapshot(self.environment, "0", artifact), objects)
+
+        return probe.findings(self.settings, self.api, means, secrets, kinds_of(objects), rehearse)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
         objects = render(self.settings, version, pinned(image, digest))
         artifact = self.pins.pin(image, digest, objects)
-        if objects:
-            self._try(snapshot(self.environment, version, artifact), objects)
+        self._rehearse(snapshot(self.environment, version, artifact), objects)
         return artifact
 
     def registry_login(self) -> tuple[str, Secret] | None:
@@ -124,7 +132,7 @@ class KubernetesProvider:
         if split is not None:
             ready += self.endpoints.ready(f"{self.settings.name}-{split.color}", pods)
         return LiveState(
-            running=seen.running(colors, pods, self.settings.autoscaled),
+            running=seen.running(colors, pods, self.settings.autoscaled, self.settings.container),
             shares=seen.shares(colors, self.traffic.pointed(service), split, ready),
             address=self.environment.url,
             write=max([self.fence.newest(), *(color.write for color in colors)]),
@@ -139,7 +147,17 @@ class KubernetesProvider:
         self.fence.pass_(write)
         found = self.colors.of(revision.key)
         name = found.name if found is not None else self.colors.free()
-        self._put(revision, name, max(replicas, found.wanted if found else 0), write)
+        least = max(found.wanted if found else 0, self._counted_beside(name))
+        self._put(revision, name, max(replicas, least), write)
+
+    def _counted_beside(self, name: str) -> int:
+        """Replicas that an autoscaler has given to what serves now, beside colour `name`: what is
+        to take over its traffic begins with as many. The plan does not have that number, which
+        moves."""
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving and serving != name else None
+        counted = live is not None and (live.autoscaled or self.settings.autoscaled)
+        return live.asked if live is not None and counted else 0
 
     def roll(self, revision: Revision, replicas: int, write: Write) -> None:
         """Replace what serves, in its colour, by the Deployment's own rolling update."""
@@ -165,10 +183,16 @@ class KubernetesProvider:
             color = self.colors.named(color.name) or color
         if color.asked > replicas:
             self.colors.scale(color, replicas, write)
+        if replicas == 0:
+            serving = self.traffic.pointed().color
+            self.extras.again(self.colors.named(serving) if serving else None, write)
 
     def route(self, shares: Sequence[Share], fallback: Ref | None, write: Write) -> None:
         """`fallback` is nothing a Service has: it leads to ready Pods, or nowhere."""
         self.fence.pass_(write)
+        alone = [share for share in shares if share.percent]
+        if len(alone) == 1:
+            self.extras.again(self.colors.of(alone[0].revision.key), write)
         self.traffic.divide(shares, write)
 
     def stop(self, revision: Ref, write: Write) -> None:
@@ -182,6 +206,8 @@ class KubernetesProvider:
         memory: Mapping[str, JsonValue],
     ) -> Progress:
         color = self.colors.of(revision.key)
+        if color is not None:
+            self.fence.renew(color.write)
         image = image_of(revision.artifact)
         way = Rollout(
             self._settings_of(revision), self.api, self.endpoints, self.labels, self.vault.mask
@@ -221,6 +247,15 @@ class KubernetesProvider:
             self.api.delete(SERVICE, f"{name}-{color.name}")
             self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
             self.vault.forget(color)
+            self.extras.forget(color)
+
+    def _known(self) -> list[Json]:
+        """The manifests as far as they are known without a version: those that can be read, else
+        those that were written last."""
+        if self.settings.source == "manifests":
+            with contextlib.suppress(OrchestrateError):  # the probe says what is wrong with them
+                return render(self.settings, "", "")
+        return self.pins.newest() if self.settings.source != "built-in" else []
 
     def _splitter(self) -> Splitter:
         settings = self.settings
@@ -230,37 +265,65 @@ class KubernetesProvider:
             return NginxIngress(settings, settings.ingress, self.api, self.fence, self.labels)
         return Replicas(settings, self.api, self.fence, self.colors, self.endpoints, self.labels)
 
-    def _try(self, revision: Revision, objects: list[Json]) -> None:
-        """Ask the cluster whether it would take the manifests, with nothing stored."""
-        for each in extra_of(objects):
-            kind = (text(each, "apiVersion"), text(each, "kind"))
-            made = shape.extra(each, self.settings, "probe", self.labels)
-            self.api.apply(Kind(*kind, EXTRA[kind]), made, dry_run=True, force=True)
-        body = self._deployment(revision, objects, "probe", Write(0, "probe", ""))
-        self.api.apply(DEPLOYMENT, body, dry_run=True, force=True)
+    def _rehearse(self, revision: Revision, objects: list[Json]) -> None:
+        """Ask the cluster whether it would take what a deployment writes, with nothing stored: in
+        the colour that serves where the cluster rolls, else in a free one. Not forced, but where
+        the deployment would be: raises FieldConflict before anything is begun."""
+        write, settings = Write(0, "probe", ""), self.settings
+        serving = self.traffic.pointed().color
+        live = self.colors.named(serving) if serving else None
+        if self.environment.strategy.type is not StrategyName.ROLLING:
+            live = None
+        found = live if live is not None and live.asked else self.colors.of(revision.key)
+        name = found.name if found is not None else self.colors.free()
+        before = self.colors.named(name)
+        force = before is not None and before.returns_to(revision.key)
+
+        def ask(kind: Kind, body: Json, manager: str = MANAGER, *, force: bool = force) -> None:
+            forced = force or settings.take_over
+            self.api.apply(kind, body, manager=manager, dry_run=True, force=forced)
+
+        for kind, made in self.extras.made(objects, name, revision, write):
+            ask(kind, made)
+        ask(DEPLOYMENT, self._deployment(revision, objects, name, write))
+        if before is not None and before.asked and not before.autoscaled:
+            meta = {"name": f"{settings.name}-{name}"}
+            ask(DEPLOYMENT, {"metadata": meta, "spec": {"replicas": settings.replicas}}, SCALER)
+        base = service_of(objects) or self._plain_service(revision)
+        notes = shape.marks(write)
+        main = shape.service(settings, base, settings.name, self.labels, name, notes)
+        ask(SERVICE, main, force=False)
 
     def _put(self, revision: Revision, color: str, replicas: int, write: Write) -> None:
         """Have a colour hold a revision, with all that belongs to it."""
         objects = self.pins.objects(revision.artifact)
+        before = self.colors.named(color)
+        # A hand on the image must not make the way back fail: what a revision decides is ours.
+        back = before is not None and before.returns_to(revision.key)
         self.vault.put(revision, write)
-        for each in extra_of(objects):
-            made = shape.extra(each, self.settings, color, self.labels)
-            kind = (text(each, "apiVersion"), text(each, "kind"))
-            self.api.apply(Kind(*kind, EXTRA[kind]), made)
+        self.extras.put(objects, color, revision, write, force=back)
         self.traffic.expose(color, service_of(objects) or self._plain_service(revision), write)
         body = self._deployment(revision, objects, color, write)
-        self.vault.keep(body, revision, self.colors.named(color), self.colors.all())
-        made = self.colors.put(body, write)
-        self.colors.scale(Color(color, made), replicas, write)
+        colors = self.colors.all()
+        self.vault.keep(body, revision, before, colors)
+        self.extras.keep(body, objects, revision, before, colors)
+        if before is not None:
+            shape.annotate(body, {"before": _before(before, revision)})
+        made = self.colors.put(body, write, force=back)
+        if back and before is not None:
+            replicas = max(replicas, before.asked)  # never fewer than somebody saw a need for
+        self.colors.scale(Color(color, made), replicas, write, force=back, ours=written(made))
 
     def _deployment(
         self, revision: Revision, objects: list[Json], color: str, write: Write
     ) -> Json:
         secret = self.vault.name(revision)
         image = image_of(revision.artifact)
-        return shape.deployment(
+        body = shape.deployment(
             self._settings_of(revision), revision, objects, image, color, self.labels, secret, write
         )
+        self.extras.refer(body, objects, revision)
+        return body
 
     def _settings_of(self, revision: Revision) -> Settings:
         """What a revision was made with; where it goes is the environment's to say."""
@@ -270,6 +333,7 @@ class KubernetesProvider:
             name=now.name,
             namespace=now.namespace,
             access=now.access,
+            take_over=now.take_over,
         )
 
     def _plain_service(self, revision: Revision) -> Json:
@@ -281,3 +345,11 @@ class KubernetesProvider:
         if twin is not None and twin.name != live.name and twin.asked > 0:
             self.traffic.leave(twin, write)
             self.colors.scale(twin, 0, write)
+
+
+def _before(color: Color, revision: Revision) -> str:
+    """Key of the revision that a colour had before the one it is about to get; none after a way
+    back: what is deployed then is a new one, also where it is the same again."""
+    if color.revision.key == revision.key:
+        return note(color.deployment, "before")
+    return "" if color.returns_to(revision.key) else color.revision.key

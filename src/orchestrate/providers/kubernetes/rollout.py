@@ -14,7 +14,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.protocols import Progress
 from orchestrate.core.revision import Revision
 from orchestrate.providers.kubernetes.api import Api
-from orchestrate.providers.kubernetes.colors import Color
+from orchestrate.providers.kubernetes.colors import Color, changed_since
 from orchestrate.providers.kubernetes.diagnosis import (
     LINES,
     Trouble,
@@ -30,9 +30,12 @@ from orchestrate.providers.kubernetes.objects import (
     REPLICA_SET,
     Json,
     items,
+    name_of,
+    note,
     number,
     owners_of,
     part,
+    template_owners,
     text,
     uid_of,
 )
@@ -75,7 +78,7 @@ class Rollout:
         self._refuse_superseded(deployment, revision, image)
         verdict = judge(deployment)
         available = number(deployment, "status", "availableReplicas")
-        if verdict.state == "done" and available >= replicas:
+        if verdict.state == "done" and available >= self._needed(color, replicas):
             return Progress(True, verdict.text)
         if verdict.state == "paused":
             raise self._paused(deployment)
@@ -86,6 +89,12 @@ class Rollout:
         since = self._since(found, watched_s, memory)
         self._refuse_hopeless(revision, deployment, replica_set, pods, found, since, watched_s)
         return Progress(False, _text(verdict, found), since)
+
+    def _needed(self, color: Color, replicas: int) -> int:
+        """Replicas that must be available: fewer where an autoscaler wants no more."""
+        if color.autoscaled or self.settings.autoscaled:
+            return min(replicas, max(color.asked, 1))
+        return replicas
 
     def _since(
         self, found: list[Trouble], watched_s: float, memory: Mapping[str, JsonValue]
@@ -126,20 +135,26 @@ class Rollout:
         now = {text(c, "name"): c for c in items(template, "spec", "containers")}
         container = now.get(self.settings.container, {})
         labelled = text(template, "metadata", "labels", "orchestrate/revision")
-        if text(container, "image") == image and labelled == revision.key:
+        same = text(container, "image") == image and labelled == revision.key
+        if same and not changed_since(deployment):
             return
         path = (
             *("f:spec", "f:template", "f:spec", "f:containers"),
             *(f'k:{{"name":"{self.settings.container}"}}', "f:image"),
         )
-        others = [o for o in owners_of(deployment, *path) if o != MANAGER]
-        who = " and ".join(others) or "somebody else"
+        others = [] if same else [o for o in owners_of(deployment, *path) if o != MANAGER]
+        who = " and ".join(others or template_owners(deployment)) or "somebody else"
+        now_at = number(deployment, "metadata", "generation")
+        why = [f"the Deployment is at generation {now_at}"]
+        if note(deployment, "generation"):
+            why[0] += f", and {note(deployment, 'generation')} was written for it"
+        if text(container, "image") != image:
+            why[0] += f", with image {text(container, 'image') or 'none'} and not {image}"
+        else:
+            why[0] += ", with another template of its Pods"
         raise StepFailed(
             f"{revision.version} was superseded by {who}",
-            why=[
-                f"the Deployment is at generation {number(deployment, 'metadata', 'generation')},"
-                f" with image {text(container, 'image') or 'none'} and not {image}"
-            ],
+            why=why,
             fix=["find out who changes it beside this program; then deploy again"],
         )
 
@@ -149,7 +164,10 @@ class Rollout:
         return StepFailed(
             f"the rollout was paused by {who}",
             why=["a paused Deployment neither goes on nor times out"],
-            fix=["kubectl rollout resume deployment, then deploy again"],
+            fix=[
+                f"kubectl rollout resume deployment {name_of(deployment)}"
+                f" --namespace {self.settings.namespace}, then deploy again"
+            ],
         )
 
     def _made(self, deployment: Json) -> tuple[Json | None, list[Json]]:
@@ -180,7 +198,7 @@ class Rollout:
         log: list[str] = []
         unread: list[str] = []
         try:
-            events = self._events([*pods, replica_set or {}])
+            events = self._events([replica_set or {}, *pods])
             log = self._log(found)
         except OrchestrateError as problem:
             unread = [f"and no more could be read: {problem.message}"]

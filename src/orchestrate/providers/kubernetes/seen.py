@@ -2,7 +2,7 @@
 Pure: objects in, the core's records out."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision
 from orchestrate.core.revision import Ref
@@ -16,6 +16,7 @@ from orchestrate.providers.kubernetes.objects import (
     items,
     label,
     name_of,
+    note,
     number,
     text,
 )
@@ -23,10 +24,12 @@ from orchestrate.providers.kubernetes.traffic import Pointed, Split
 
 
 def running(
-    colors: Sequence[Color], pods: Iterable[Json], autoscaled: bool
+    colors: Sequence[Color], pods: Iterable[Json], autoscaled: bool, container: str
 ) -> tuple[RunningRevision, ...]:
     """Revisions that are asked for, or have a Pod left. During a roll one colour has two.
-    `autoscaled` says that an autoscaler will count them, before it has."""
+    `autoscaled` says that an autoscaler will count them, before it has; `container` is the one
+    whose image is deployed."""
+    by_name = {color.name: color for color in colors}
     wanted: dict[str, tuple[Ref, int, bool]] = {}
     for color in colors:
         if color.asked > 0:
@@ -40,7 +43,7 @@ def running(
         if not key:
             continue
         ref, count, counted = wanted.get(key) or (ref_of(mine[0]), 0, False)
-        found.append(RunningRevision(ref, count, _replicas(mine), counted))
+        found.append(RunningRevision(ref, count, _replicas(mine, by_name, container), counted))
     return tuple(sorted(found, key=lambda each: each.revision.key))
 
 
@@ -74,7 +77,9 @@ def _parts(color: Color, percent: int, ready: Sequence[Endpoint]) -> list[Share]
     return found
 
 
-def _replicas(pods: Sequence[Json]) -> tuple[Replica, ...]:
+def _replicas(
+    pods: Sequence[Json], colors: Mapping[str, Color], container: str
+) -> tuple[Replica, ...]:
     """Numbers go by age; Pods that are ending come last, since they are replaced already."""
     ordered = sorted(
         pods,
@@ -84,10 +89,29 @@ def _replicas(pods: Sequence[Json]) -> tuple[Replica, ...]:
             name_of(pod),
         ),
     )
-    return tuple(_replica(at, pod) for at, pod in enumerate(ordered))
+    return tuple(
+        _replica(at, pod, _artifact(pod, colors.get(label(pod, "color")), container))
+        for at, pod in enumerate(ordered)
+    )
 
 
-def _replica(at: int, pod: Json) -> Replica:
+def _artifact(pod: Json, color: Color | None, container: str) -> str | None:
+    """Digest of what a Pod really runs: that of its image, and where this is the image of the
+    revision that the colour holds, that of the revision's artifact, which may be more."""
+    told = next((c for c in items(pod, "spec", "containers") if c.get("name") == container), {})
+    said = [s for s in items(pod, "status", "containerStatuses") if s.get("name") == container]
+    found = text(told, "image").partition("@")[2]
+    # By a tag it is not known before the image was pulled.
+    found = found or (text(said[0], "imageID").rpartition("@")[2] if said else "")
+    if not found or color is None or not note(color.deployment, "artifact"):
+        return None
+    if color.revision.key != label(pod, "revision"):
+        return None if note(color.deployment, "manifests") else found
+    wanted = note(color.deployment, "image").partition("@")[2]
+    return note(color.deployment, "artifact") if found == wanted else found
+
+
+def _replica(at: int, pod: Json, artifact: str | None) -> Replica:
     statuses = items(pod, "status", "containerStatuses")
     troubles = container_troubles(pod)
     trouble = troubles[0] if troubles else None
@@ -99,6 +123,7 @@ def _replica(at: int, pod: Json) -> Replica:
         restarts=sum(number(status, "restartCount") for status in statuses),
         exit_code=ended[0].exit_code if ended else None,
         reason=_reason(trouble.what if trouble else None, ended[0].exit_code if ended else None),
+        artifact=artifact,
     )
 
 

@@ -13,6 +13,7 @@ from orchestrate.providers.kubernetes.access import Access
 from orchestrate.providers.settings import Reader, count, duration, words
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _REPOSITORY = re.compile(
     r"[A-Za-z0-9.-]+(?::\d+)?/[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
@@ -50,7 +51,8 @@ class Gateway:
     testers: tuple[str, str] | None = None
     """A header and its value: requests with it go to the new revision while there is one beside."""
     route: str | None = None
-    """An HTTPRoute that is there already, and not ours: its first rule's backends are set."""
+    """An HTTPRoute that is there already, and not ours: in each rule that leads to the Service its
+    weight is set, and a colour's backend is added beside it for as long as traffic is divided."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Settings:
     gateway: Gateway | None = None
     ingress: IngressNginx | None = None
     credentials: Credentials | None = None
+    take_over: bool = False
+    """The operator's word: fields that somebody else has set are taken from them."""
 
 
 def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
@@ -119,7 +123,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
         source = "manifests"
     found = Settings(
         name=reader.take("name", _matching(_LABEL, "a name such as shop"), _short(slug)),
-        namespace=reader.take("namespace", _matching(_LABEL, "the name of a namespace"), ""),
+        namespace=reader.take("namespace", _matching(_DNS_LABEL, "the name of a namespace"), ""),
         access=Access(
             kubeconfig=reader.take("kubeconfig", _text, None),
             context=reader.take("context", _text, None),
@@ -127,7 +131,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
             in_cluster=reader.take("in_cluster", _truth, False),
         ),
         image=reader.take("image", _image, ""),
-        container=reader.take("container", _matching(_LABEL, "a container's name"), "app"),
+        container=reader.take("container", _matching(_DNS_LABEL, "a container's name"), "app"),
         port=reader.take("port", count(1, 65535), 0),
         root=reader.take("root", _text, NO_TEXT) or os.getcwd(),
         source=source,
@@ -153,6 +157,7 @@ def settings_of(config: Mapping[str, JsonValue], slug: str) -> Settings:
         gateway=reader.take("gateway", _gateway, None),
         ingress=reader.take("ingress", _ingress, None),
         credentials=reader.take("credentials", _credentials, None),
+        take_over=reader.take("take_over", _truth, False),
     )
     reader.demand("namespace", "shop")
     reader.demand("image", "registry.example.com/shop:{version}")
@@ -274,6 +279,9 @@ def _gateway(value: JsonValue) -> Gateway:
     name, route = _word(found, "name", _SUBDOMAIN), _word(found, "route", _SUBDOMAIN)
     if (name is None) == (route is None):
         raise ValueError("it needs `name`, of a Gateway, or `route`, of an HTTPRoute that is there")
+    needless = sorted(set(found) & {"namespace", "hostnames", "path", "testers"})
+    if route is not None and needless:
+        raise ValueError(f"{', '.join(needless)}: of a `route` that is there, its own say")
     return Gateway(
         name=name or "",
         namespace=_word(found, "namespace", _SUBDOMAIN),

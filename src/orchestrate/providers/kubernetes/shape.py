@@ -66,6 +66,8 @@ def deployment(
                 f"{PREFIX}revision": revision.key,
                 f"{PREFIX}version": revision.version,
                 f"{PREFIX}image": image,
+                f"{PREFIX}artifact": revision.artifact.digest,
+                **({f"{PREFIX}manifests": revision.artifact.digest} if objects else {}),
                 **marks(write),
             },
         },
@@ -149,12 +151,15 @@ def service_port(found: Mapping[str, object]) -> int:
     return port if isinstance(port, int) else 80
 
 
-def extra(found: Json, settings: Settings, color: str, labels: Mapping[str, str]) -> Json:
+def extra(
+    found: Json, settings: Settings, color: str, labels: Mapping[str, str], write: Write
+) -> Json:
     """Another object of the manifests. An autoscaler belongs to a colour's Deployment."""
     made = copy.deepcopy(found)
     meta = part(made, "metadata")
     meta.pop("namespace", None)
     meta["labels"] = {**part(meta, "labels"), **labels}
+    meta["annotations"] = {**part(meta, "annotations"), **marks(write)}
     if made.get("kind") == "HorizontalPodAutoscaler":
         name = f"{settings.name}-{color}"
         meta["name"] = name
