@@ -173,7 +173,7 @@ def test_without_handles_it_recovers_and_nothing_is_spoiled(world: World) -> Non
     finally:
         for link in idle:
             link.close()
-    eventually(world.api.alive)
+    eventually(world.api.alive, within_s=60)
     assert site.deploy("1.1.0").phase == "succeeded"
     assert site.serves() == "1.1.0"
     resource.prlimit(world.service.pid, resource.RLIMIT_NOFILE, before)

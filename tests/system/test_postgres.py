@@ -57,5 +57,6 @@ def test_one_that_waits_runs_when_the_first_has_ended(world: World) -> None:
     site = world.small("busy", strategy={**HELD, "type": "blue-green"}, when_busy="queue")
     site.live("1.0.0")
     first, second = site.begin("1.1.0"), site.begin("2.0.0")
-    assert site.api.wait(first.id).serving == "1.1.0"
+    ended = site.api.wait(first.id)
+    assert ended.serving == "1.1.0", ended
     assert site.api.wait(second.id).serving == "2.0.0"
