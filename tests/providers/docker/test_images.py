@@ -40,6 +40,18 @@ def stopped(docker: Docker, revision: Revision) -> None:
     eventually(lambda: not docker.provider.observe().replicas(revision.key))
 
 
+def served_in_turn(docker: Docker, *versions: str) -> list[Revision]:
+    """Each has all the traffic, one after the other, and stops for the next."""
+    found = [docker.pinned(version) for version in versions]
+    for before, revision in zip([None, *found], found, strict=False):
+        docker.up(revision, 1)
+        docker.route((revision, 100))
+        if before is not None:
+            stopped(docker, before)
+    docker.provider.scale(found[-1].ref, 1, docker.write())
+    return found
+
+
 def test_a_tag_that_moves_does_not_move_what_was_pinned(docker: Docker) -> None:
     pinned = docker.pinned("1.0.0")
     docker.engine.api.tag(image("1.1.0"), docker.repository, "1.0.0")
@@ -117,21 +129,48 @@ def test_pruning_keeps_what_is_kept_and_lets_go_of_the_rest(
     make_docker: Make, registry_here: Registry
 ) -> None:
     docker = pushed(make_docker, registry_here, "1.0.0", "1.1.0", "1.2.0", keep=1)
-    old, kept, live = (docker.pinned(version) for version in ("1.0.0", "1.1.0", "1.2.0"))
-    for revision in (old, kept, live):
-        docker.up(revision, 1)
-    docker.route((live, 100))
-    for revision in (old, kept):
-        stopped(docker, revision)
-    docker.provider.scale(live.ref, 1, docker.write())
+    old, kept, live = served_in_turn(docker, "1.0.0", "1.1.0", "1.2.0")
     assert names(docker, registry_here) == {r.artifact.digest for r in (kept, live)}
     assert not docker.provider.running.of(old.key)
-    # Without its registry too, what was kept can be brought back; what was not, cannot.
+    # What was let go of is where it came from; what was kept needs no registry.
+    assert docker.provider.restorable(old).ok
     registry_here.end()
     assert docker.provider.restorable(kept).ok
-    gone = docker.provider.restorable(old)
-    assert not gone.ok and "does not answer" in gone.lost[0]
     docker.up(kept, 1)
+
+
+def test_canaries_that_fail_do_not_push_out_what_a_rollback_leads_to(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    versions = ("1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0")
+    docker = pushed(make_docker, registry_here, *versions, keep=1)
+    older, target, live = served_in_turn(docker, "1.0.0", "1.1.0", "1.2.0")
+    for version, most in (("1.3.0", 10), ("1.4.0", 50), ("1.5.0", 100)):
+        canary = docker.up(docker.pinned(version), 1)
+        docker.route((live, 100 - most), (canary, most))
+        docker.route((live, 100))
+        stopped(docker, canary)
+    docker.provider.scale(live.ref, 1, docker.write())
+    for version in versions:
+        registry_here.delete("shop", docker.pinned(version).artifact.digest)
+    assert docker.provider.restorable(target).ok
+    assert docker.provider.running.of(target.key)
+    assert not docker.provider.running.of(older.key)
+    docker.up(target, 1)
+
+
+def test_an_image_that_its_registry_lost_is_not_pruned(
+    make_docker: Make, registry_here: Registry
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0", "1.1.0", "1.2.0", keep=0)
+    (old,) = served_in_turn(docker, "1.0.0")
+    registry_here.delete("shop", old.artifact.digest)
+    docker.route()
+    stopped(docker, old)
+    served_in_turn(docker, "1.1.0", "1.2.0")
+    assert not docker.provider.running.of(old.key)
+    assert docker.provider.restorable(old).ok
+    docker.up(old, 1)
 
 
 def test_an_image_that_was_built_here_is_never_pruned(make_docker: Make) -> None:

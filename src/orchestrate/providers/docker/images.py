@@ -4,6 +4,7 @@ A repository that begins with a registry's host is asked for at that registry; o
 image of the engine's own, pinned by its id, and never removed here: it may be the only one.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -21,6 +22,8 @@ from orchestrate.core.revision import Artifact
 from orchestrate.providers.docker.engine import Absent, Conflict, Json, client, items, part, told
 from orchestrate.providers.docker.host import Host
 from orchestrate.providers.docker.settings import Credentials
+
+log = logging.getLogger(__name__)
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DENIED = re.compile(r"unauthorized|denied|authentication required|no basic auth", re.IGNORECASE)
@@ -79,6 +82,15 @@ class Images:
         except OrchestrateError as problem:
             return f"{name} is not here, and {problem.message}"
         return None if found else f"{name} is neither here nor at its registry"
+
+    def pullable(self, artifact: Artifact) -> bool:
+        """Whether its registry would give it again now. False when it cannot be asked."""
+        name = self.name(artifact)
+        try:
+            return name != artifact.digest and self._at_registry(name) is not None
+        except OrchestrateError as problem:
+            log.info("%s is kept: %s", name, problem.message)
+            return False
 
     def forget(self, artifact: Artifact) -> None:
         """Let go of an image that was pulled. One that any container has, stays."""

@@ -110,6 +110,9 @@ class DockerProvider:
         self.running.refuse_older(write)
         with self.fence.passed(write):
             self.front.route(shares, fallback, write)
+            given = [share.revision.key for share in shares if share.percent]
+            if len(given) == 1:
+                self.record.serves(given[0])
 
     def stop(self, revision: Ref, write: Write) -> None:
         self.scale(revision, 0, write)
