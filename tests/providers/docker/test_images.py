@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
 import pytest
 
 from orchestrate.core.errors import (
@@ -11,12 +17,15 @@ from orchestrate.core.errors import (
     TemporaryError,
 )
 from orchestrate.core.revision import Revision
+from orchestrate.providers.docker.engine import client
+from orchestrate.providers.docker.host import Host
+from orchestrate.providers.docker.images import Images
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker, image_of, in_container
 from tests.support.docker.registry import Registry
 from tests.support.local import APP
 from tests.support.ports import free_port
-from tests.support.secrets import GivenSecrets
+from tests.support.secrets import GivenSecrets, NoSecrets
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
@@ -98,6 +107,21 @@ def test_a_registry_that_does_not_answer_is_worth_another_try(make_docker: Make)
     docker = make_docker(config={"image": f"127.0.0.1:{free_port()}/shop:{{version}}"})
     with pytest.raises(TemporaryError, match="does not answer"):
         docker.provider.resolve("1.0.0")
+
+
+def test_a_pull_that_is_cut_is_worth_another_try(
+    make_docker: Make, registry_here: Registry, tmp_path: Path
+) -> None:
+    docker = pushed(make_docker, registry_here, "1.0.0")
+    pinned = docker.pinned("1.0.0")
+    host = Host(f"unix://{tmp_path}/cut.sock")
+    with cutting(docker.engine.host, tmp_path / "cut.sock", "/images/create"):
+        images = Images(host, None, NoSecrets())
+        with pytest.raises(TemporaryError, match="does not answer"):
+            images.ensure(pinned.artifact)
+    client(host).close()
+    docker.provider.images.ensure(pinned.artifact)
+    assert names(docker, registry_here) == {pinned.artifact.digest}
 
 
 def test_credentials_come_from_the_secrets_that_config_names(
@@ -208,3 +232,39 @@ def names(docker: Docker, registry: Registry) -> set[str]:
     """Digests of the registry's images that the engine has."""
     found = docker.engine.api.images(name=f"{registry.host}/shop")
     return {name.partition("@")[2] for image in found for name in image["RepoDigests"]}
+
+
+@contextmanager
+def cutting(engine: str, path: Path, what: str) -> Iterator[None]:
+    """A socket at `path` through which the engine is asked, one question to a connection. Its
+    answer to `what` is cut off within the first chunk."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    near, _ = listener.accept()
+                    with near, socket.socket(socket.AF_UNIX) as far:
+                        far.connect(engine.removeprefix("unix://"))
+                        asked = near.recv(65536)
+                        if not asked:
+                            continue  # it knocked
+                        far.sendall(asked.replace(b"Connection: keep-alive", b"Connection: close"))
+                        if what.encode() not in asked:
+                            while answer := far.recv(65536):
+                                near.sendall(answer)
+                            continue
+                        answer = far.recv(65536)
+                        while b"\r\n\r\n{" not in answer and b"\r\n{" not in answer:
+                            answer += far.recv(65536)
+                        near.sendall(answer[: answer.index(b"\r\n{") + 5])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()

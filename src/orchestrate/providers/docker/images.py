@@ -177,6 +177,8 @@ class Images:
             failed = [str(problem)]
         if failed:
             raise _not_pulled(name, failed[-1])
+        if self._here(name) is None:
+            raise _not_pulled(name, "its answer ended before the image was here")
 
     def _missing(self, pattern: str, version: str, where: str) -> ArtifactMissing:
         there = self.versions(pattern)

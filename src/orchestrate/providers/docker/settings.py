@@ -54,8 +54,8 @@ class Settings:
     replicas: int = 1
     grace_s: float = 10.0
     keep: int = 5
-    """Stopped revisions that are kept whole, with containers, logs and images: so many of those that
-    once had all the traffic, and so many of the others."""
+    """Stopped revisions that are kept whole, with containers, logs and images: so many of those
+    that once had all the traffic, and so many of the others."""
     limits: Limits = Limits()
     user: str | None = None
     """None: the image's own, and 65534:65534 where that is root."""
