@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import JsonValue
 
+from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import ProviderConfigInvalid
+from orchestrate.providers.docker import DockerProvider
 from orchestrate.providers.docker.host import Host, Tls, host_of
 from orchestrate.providers.docker.images import has_registry
 from orchestrate.providers.docker.mounts import Volume
 from orchestrate.providers.docker.settings import Credentials, Limits, Settings, settings_of
+from tests.support.secrets import NoSecrets
 
 pytestmark = pytest.mark.unit
 
@@ -136,6 +141,38 @@ def test_the_services_engine_over_tcp_needs_tls_as_well() -> None:
     found = host_of(None, None, secured)
     assert found.tls == Tls("/c/ca.pem", "/c/cert.pem", "/c/key.pem")
     assert not found.here
+
+
+@pytest.mark.parametrize("publish", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["ssh://deploy@docker.example.com", "tcp://10.0.0.5:2376"])
+def test_the_services_engine_elsewhere_is_refused_without_an_address_that_is_reached(
+    host: str, publish: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    with pytest.raises(ProviderConfigInvalid, match="elsewhere") as raised:
+        provider(home, publish=publish)
+    assert "set `publish` in config" in raised.value.fix[0]
+    provider(home, publish="10.0.0.5")
+
+
+def test_the_services_engine_behind_a_port_of_this_machine_publishes_here(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    assert not provider(home).host.elsewhere
+
+
+def provider(home: Path, **config: JsonValue) -> DockerProvider:
+    environment = Environment(
+        app="shop",
+        name="dev",
+        type=EnvironmentType.DEV,
+        provider="docker",
+        config={**LEAST, **config},
+    )
+    return DockerProvider(environment, str(home), NoSecrets())
 
 
 @pytest.mark.parametrize(

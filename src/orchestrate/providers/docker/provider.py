@@ -49,6 +49,7 @@ class DockerProvider:
         self.slug = slug_of(environment.app, environment.name)
         self.directory = os.path.join(home, "docker", self.slug)
         self.host = host_of(self.settings.host, self.settings.tls, os.environ)
+        self.host.refuse_unreached(self.settings.publish)
         self.containers = Containers(
             self.host, owner_of(home), f"{environment.app}/{environment.name}", self.slug
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from orchestrate.providers.docker.host import Tls, host_url, tls
+from orchestrate.providers.docker.host import Tls, host_url, reached, tls
 from orchestrate.providers.docker.mounts import Volume, tmpfs, volumes
 from orchestrate.providers.settings import Reader, count, duration, size, variable, words
 
@@ -124,7 +124,7 @@ def _agree(reader: Reader, found: Settings) -> None:
             "host: tcp:// needs tls: {ca, cert, key}; without it whoever reaches the port is root"
         )
     remote = found.host is not None and not found.host.startswith("unix:")
-    if remote and found.publish == LOOPBACK:
+    if remote and not reached(found.publish):
         reader.problems.append(
             "publish: an engine elsewhere must publish on an address that this machine reaches"
         )
