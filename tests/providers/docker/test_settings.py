@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import ProviderConfigInvalid
 from orchestrate.providers.docker import DockerProvider
+from orchestrate.providers.docker.healthcheck import Healthcheck
 from orchestrate.providers.docker.host import Host, Tls, host_of
 from orchestrate.providers.docker.images import has_registry
 from orchestrate.providers.docker.mounts import Volume
@@ -108,12 +109,40 @@ def test_every_problem_is_told_at_once() -> None:
         ("credentials", {"username": "shop", "password": "pa55 word"}),
         ("credentials", {"username": "REG_USER"}),
         ("read_only", "yes"),
+        ("healthcheck", {}),
+        ("healthcheck", "curl localhost"),
+        ("healthcheck", {"test": ["curl", "localhost"]}),
+        ("healthcheck", {"test": ["CMD"]}),
+        ("healthcheck", {"test": "true", "every": "1s"}),
+        ("healthcheck", {"interval": 0}),
+        ("healthcheck", {"retries": 0}),
+        ("healthcheck", {"disable": False}),
+        ("healthcheck", {"disable": True, "retries": 3}),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: JsonValue) -> None:
     with pytest.raises(ProviderConfigInvalid) as raised:
         settings_of({**LEAST, name: value})
     assert any(why.startswith(f"{name}: ") for why in raised.value.why)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"disable": True}, Healthcheck(("NONE",))),
+        ({"test": ["NONE"]}, Healthcheck(("NONE",))),
+        ({"test": "curl -f localhost"}, Healthcheck(("CMD-SHELL", "curl -f localhost"))),
+        ({"interval": "1m"}, Healthcheck(interval_s=60)),
+        (
+            {"test": ["CMD", "check"], "timeout": "500ms", "retries": 2, "start_period": 20},
+            Healthcheck(("CMD", "check"), timeout_s=0.5, retries=2, start_period_s=20),
+        ),
+    ],
+)
+def test_a_health_check_is_read_as_compose_writes_it(
+    given: JsonValue, expected: Healthcheck
+) -> None:
+    assert settings_of({**LEAST, "healthcheck": given}).healthcheck == expected
 
 
 def test_an_engine_elsewhere_needs_tls_and_an_address_that_is_reached() -> None:

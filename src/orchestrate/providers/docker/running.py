@@ -267,6 +267,8 @@ class Running:
         state = _STATES.get(seen.state, "unknown")
         if number >= wanted.replicas and state == "running":
             state = "stopping"
+        elif state == "running" and not seen.ready:
+            state = "starting"
         return Replica(
             number=number,
             state=state,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from orchestrate.providers.docker.healthcheck import Healthcheck, healthcheck
 from orchestrate.providers.docker.host import Tls, host_url, reached, tls
 from orchestrate.providers.docker.mounts import Volume, tmpfs, volumes
 from orchestrate.providers.settings import Reader, count, duration, size, variable, words
@@ -65,6 +66,8 @@ class Settings:
     tmpfs: Mapping[str, str] = field(default_factory=lambda: {"/tmp": "size=64m"})
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    """None: the image's own, if it has one."""
     log_bytes: int = 10 << 20
     log_files: int = 3
     host: str | None = None
@@ -101,6 +104,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
         tmpfs=reader.take("tmpfs", tmpfs, {"/tmp": "size=64m"}),
         volumes=reader.take("volumes", volumes, ()),
         networks=reader.take("networks", _each(_NAME, "the name of a network"), ()),
+        healthcheck=reader.take("healthcheck", healthcheck, None),
         log_bytes=reader.take("log_size", size, 10 << 20),
         log_files=reader.take("log_files", count(1, 100), 3),
         host=reader.take("host", host_url, None),
