@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
@@ -269,8 +269,8 @@ class AwsEcsProvider:
 
     def _asked(self, place: Place, revision: Revision) -> dict[str, str]:
         """By which our own deployment is found again."""
-        newest = self.rollouts.newest_at(place.slot.service)
-        return {FOR: revision.key, **({SINCE: newest.isoformat()} if newest else {})}
+        newest = self.rollouts.newest_at(place.slot.service) or datetime.fromtimestamp(0, UTC)
+        return {FOR: revision.key, SINCE: newest.isoformat()}
 
     def _found(self, place: Place, view: View) -> dict[str, str]:
         """What was there before the first revision of ours, to be put back should that fail."""
