@@ -273,6 +273,7 @@ class TestScaling:
             ScalableDimension="ecs:service:DesiredCount",
             MinCapacity=1,
             MaxCapacity=9,
+            RoleARN="arn:aws:iam::123456789012:role/scaling",
         )
         one.service.resize(3)
         assert one.provider.replicas() == 1
