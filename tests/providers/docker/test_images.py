@@ -146,7 +146,8 @@ def test_a_registry_that_wants_a_login_says_so(
     docker = pushed(make_docker, locked_registry, "1.0.0")
     with pytest.raises(ProviderUnavailable) as raised:
         docker.provider.resolve("1.0.0")
-    assert any("credentials" in fix for fix in raised.value.fix)
+    assert any("secrets of the environment" in fix for fix in raised.value.fix)
+    assert any("`credentials` in config" in fix for fix in raised.value.fix)
 
 
 def test_pruning_keeps_what_is_kept_and_lets_go_of_the_rest(

@@ -225,7 +225,8 @@ def _denied(name: str, said: str) -> ProviderUnavailable:
         f"the registry refuses {name}",
         why=[said],
         fix=[
-            "name the service's variables with user and password as `credentials` in config",
+            "store user and password as secrets of the environment, and name them as `credentials`"
+            " in config: {username: NAME, password: NAME}",
             "or log in as the service's user: docker login",
         ],
     )
