@@ -21,9 +21,11 @@ from orchestrate.providers.docker.engine import client
 from orchestrate.providers.docker.host import Host
 from orchestrate.providers.docker.images import Images
 from tests.providers.docker.conftest import Make
+from tests.support.between import Between
 from tests.support.docker.app import Docker, image_of, in_container
 from tests.support.docker.registry import Registry
 from tests.support.local import APP
+from tests.support.platform import LOST, UNANSWERED, How
 from tests.support.ports import free_port
 from tests.support.secrets import GivenSecrets, NoSecrets
 from tests.support.waiting import eventually
@@ -122,6 +124,33 @@ def test_a_pull_that_is_cut_is_worth_another_try(
     client(host).close()
     docker.provider.images.ensure(pinned.artifact)
     assert names(docker, registry_here) == {pinned.artifact.digest}
+
+
+@pytest.mark.parametrize("how", [LOST, UNANSWERED])
+def test_a_registry_that_fails_at_any_call_is_asked_anew_by_the_same_write(
+    make_docker: Make, registry_here: Registry, how: How
+) -> None:
+    with Between(registry_here.host) as wire:
+        docker = make_docker(config={"image": f"{wire.address}/shop:{{version}}"})
+        # Of no other name on the engine, so that all of it is pulled.
+        built = image("1.0.0", f"{APP}# {wire.address}\n")
+        registry_here.push(docker.engine, built, "shop", "1.0.0")
+        docker.engine.remove_images(built)
+        revision = docker.pinned("1.0.0")
+        for call in range(1, 30):
+            write = docker.write()
+            with wire.failing(call, how) as broken:
+                # The engine itself asks some of it again.
+                with suppress(TemporaryError):
+                    docker.provider.start(revision, 1, write)
+            docker.another().start(revision, 1, write)
+            docker.await_answering(revision, 1)
+            assert docker.effects(revision).count("started") == call
+            if not broken.reached:
+                break
+            stopped(docker, revision)
+            docker.provider.running.forget(revision.key, for_good=True)
+        assert call > 3, "a pull is a manifest, a configuration and a layer"
 
 
 def test_credentials_come_from_the_secrets_that_config_names(

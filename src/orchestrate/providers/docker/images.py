@@ -175,6 +175,8 @@ class Images:
                 failed = [str(line["error"]) for line in said if "error" in line]
         except Absent as problem:
             failed = [str(problem)]
+        except StepFailed as problem:  # the registry failed before the answer began
+            failed = ["; ".join(problem.why)]
         if failed:
             raise _not_pulled(name, failed[-1])
         if self._here(name) is None:
