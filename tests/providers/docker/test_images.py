@@ -193,6 +193,7 @@ def test_pruning_keeps_what_is_kept_and_lets_go_of_the_rest(
     docker.up(kept, 1)
 
 
+@pytest.mark.trap(8)
 def test_canaries_that_fail_do_not_push_out_what_a_rollback_leads_to(
     make_docker: Make, registry_here: Registry
 ) -> None:
