@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrate.core.protocols import Provider, Write
+from orchestrate.core.protocols import Provider, Rolling, Telling, Write
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import Share
 from tests.support.platform import LOST, UNANSWERED, How, Platform, needs
@@ -108,3 +108,36 @@ class TestFailureAtEachCall:
             lambda: [eventually(lambda: gone(platform, revision)), None][1],
             lambda: [platform.up(revision, 1), None][1],
         )
+
+    @needs("calls_fail", "rolls")
+    def test_of_roll_is_made_good_by_the_same_write(self, platform: Platform, how: How) -> None:
+        old, new = platform.live("1.0.0", 1), platform.pinned("1.1.0")
+        begun = 0
+
+        def check() -> None:
+            nonlocal begun
+            eventually(lambda: rolled(platform, new))
+            assert platform.served() == {"1.1.0"}
+            begun += 1
+            assert platform.effects(new).count("started") == begun
+
+        def again() -> None:
+            roll(platform.provider, old, platform.write())
+            eventually(lambda: rolled(platform, old))
+
+        through_every_failure(
+            platform, how, lambda provider, write: roll(provider, new, write), check, again
+        )
+
+
+def roll(provider: Provider, revision: Revision, write: Write) -> None:
+    assert isinstance(provider, Rolling)
+    provider.roll(revision, 1, write)
+
+
+def rolled(platform: Platform, revision: Revision) -> bool:
+    """Whether it is all there is, and the platform says so too."""
+    provider = platform.provider
+    if isinstance(provider, Telling) and not provider.progress(revision, 1, 0.0, {}).done:
+        return False
+    return [r.revision for r in provider.observe().running] == [revision.ref]

@@ -13,7 +13,7 @@ from orchestrate.core.errors import (
     OrchestrateError,
     VersionMalformed,
 )
-from orchestrate.core.protocols import Provider, Replica, Write
+from orchestrate.core.protocols import Provider, Replica, Rolling, Write
 from orchestrate.core.steps import Share
 from tests.support.local import ask
 from tests.support.platform import Platform, needs
@@ -237,6 +237,20 @@ class TestFence:
         assert platform.copies(live) == pids
         assert len(platform.provider.observe().running) == 1
 
+    @needs("rolls")
+    def test_refuses_an_older_roll(self, platform: Platform) -> None:
+        live = platform.live("1.0.0", 1)
+        copies, provider = platform.copies(live), platform.another()
+        assert isinstance(provider, Rolling)
+        late = Write(platform.number - 1, "another/step/op", "lease-0")
+        with pytest.raises(FencedOut):
+            provider.roll(platform.pinned("1.1.0"), 1, late)
+        with pytest.raises(FencedOut):
+            provider.roll(platform.pinned("1.1.0"), 1, Write(platform.number, "other/op", "x"))
+        assert platform.served() == {live.version}
+        assert platform.copies(live) == copies
+        assert len(platform.provider.observe().running) == 1
+
     @pytest.mark.trap(19)
     def test_refuses_a_late_route_after_a_stop(self, platform: Platform) -> None:
         old = platform.live("1.0.0", 1)
@@ -315,6 +329,15 @@ class TestQuestions:
         eventually(lambda: gone(platform, revision.key))
         found = platform.provider.restorable(revision)
         assert found.ok and not found.running
+
+    @pytest.mark.trap(8)
+    def test_not_restorable_without_what_it_is_made_of(self, platform: Platform) -> None:
+        kept = platform.pinned("1.0.0")
+        lost = kept.artifact.model_copy(update={"digest": f"sha256:{'0' * 64}"})
+        found = platform.provider.restorable(kept.model_copy(update={"artifact": lost}))
+        assert not found.ok and not found.running
+        named = (lost.digest[:19], kept.version)
+        assert any(name in why for why in found.lost for name in named), found.lost
 
     def test_logs_are_what_the_application_wrote(self, platform: Platform) -> None:
         revision = platform.live("1.0.0", 1)

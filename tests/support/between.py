@@ -92,10 +92,14 @@ class _Handler(BaseHTTPRequestHandler):
         how = self.between.count(self.requestline)
         if how == LOST:
             return
-        kept = {k: v for k, v in self.headers.items() if k.lower() != "connection"}
         upstream = self.between.open()
         try:
-            upstream.request(self.command, self.path, body or None, {**kept, "Connection": "close"})
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():  # a name may be there more than once
+                if name.lower() != "connection":
+                    upstream.putheader(name, value)
+            upstream.putheader("Connection", "close")
+            upstream.endheaders(body or None)
             answer = upstream.getresponse()
             if how is not None:
                 answer.read()

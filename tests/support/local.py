@@ -79,6 +79,9 @@ def ask(url: str, path: str = "/", host: str | None = None, timeout: float = 10.
         connection.close()
 
 
+ROLLS = "replicas are replaced one by one by the engine, in steps of the plan"
+
+
 @dataclass
 class Local:
     """An app with versions as directories, and an environment `dev` that deploys it: a Platform."""
@@ -94,7 +97,8 @@ class Local:
     number: int = 0
 
     cannot: ClassVar[Mapping[Ability, str]] = {
-        "calls_fail": "its platform is the kernel of this machine: no call can be lost on the way"
+        "calls_fail": "its platform is the kernel of this machine: no call can be lost on the way",
+        "rolls": ROLLS,
     }
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ Ability = Literal[
     "shows_exits",  # a replica that ended tells its exit code
     "prints",  # the application writes what it is asked to
     "lists_versions",  # a version that is not there is answered with those that are
+    "rolls",  # the platform replaces what serves by itself
     "calls_fail",  # `failing` breaks a call on its way
     "has_kept",  # a stopped revision is known to the platform afterwards
 ]

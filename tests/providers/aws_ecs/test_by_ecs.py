@@ -216,6 +216,28 @@ class TestOthers:
         with pytest.raises(StepFailed, match=r"shop runs shop:\d, not 1\.0\.0"):
             one.provider.progress(revision, 2, 40.0, first.memory)
 
+    def test_deployment_of_the_same_is_not_taken_for_ours(self, one: One) -> None:
+        one.rolled(one.roll(one.pinned("1.0.0")))
+        revision = one.pinned("1.1.0")
+        program = one.front.images.pop(revision.artifact.digest)
+        said = one.provider.progress(one.roll(revision), 2, 0.0, {})
+        eventually(lambda: one.service.rollouts[0].status == "ROLLBACK_SUCCESSFUL")
+        one.front.images[revision.artifact.digest] = program
+        definition = one.provider.definitions.find(revision.key)
+        with one.front.ecs.lock:
+            one.front.ecs.update(
+                {"service": "shop", "taskDefinition": definition, "forceNewDeployment": True}
+            )
+        eventually(lambda: one.service.rollouts[0].status == "SUCCESSFUL")
+        assert one.served() == {"1.1.0"}
+        listed = one.front.calls["ListServiceDeployments"]
+        for provider, memory in ((one.provider, said.memory), (one.another(), {})):
+            with pytest.raises(StepFailed, match=r"1\.1\.0") as raised:
+                provider.progress(revision, 2, 30.0, memory)
+            assert any("ROLLBACK_SUCCESSFUL" in why for why in raised.value.why)
+            asked = one.front.calls["ListServiceDeployments"] > listed
+            assert asked is not bool(memory), "once it was seen, it is asked for by its ARN"
+
     def test_stopping_it_at_ecs_is_not_the_releases_fault(self, one: One) -> None:
         one.config = {"deployment": {"strategy": "canary", "every": "24h"}}
         one.provider = one.another()
@@ -251,6 +273,7 @@ class TestScaling:
             ScalableDimension="ecs:service:DesiredCount",
             MinCapacity=1,
             MaxCapacity=9,
+            RoleARN="arn:aws:iam::123456789012:role/scaling",
         )
         one.service.resize(3)
         assert one.provider.replicas() == 1

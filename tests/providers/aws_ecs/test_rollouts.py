@@ -11,7 +11,7 @@ from orchestrate.core.errors import StepFailed, Unhealthy
 from orchestrate.core.revision import Ref
 from orchestrate.providers.aws_ecs.rollouts import judge
 from orchestrate.providers.aws_ecs.seen import shares_of, why_ended
-from tests.support.aws.shapes import Wrong, check
+from tests.support.aws.shapes import Wrong, check, check_text
 
 pytestmark = pytest.mark.unit
 
@@ -107,6 +107,40 @@ class TestTheModelsOfAws:
     def test_refuse_a_word_that_is_not_in_their_list(self) -> None:
         with pytest.raises(Wrong, match="'DONE', not one of"):
             deployment("DONE")
+
+    @pytest.mark.parametrize(
+        ("service", "name", "kind", "text", "said"),
+        [
+            (
+                "ssm",
+                "DescribeParameters",
+                "application/x-amz-json-1.1",
+                '{"Parameters": [{"Colour": "green"}]}',
+                "Colour is not in ParameterMetadata",
+            ),
+            (
+                "application-autoscaling",
+                "DescribeScalableTargets",
+                "text/html",
+                '{"ScalableTargets": [{"ServiceNamespace": "ecs"}]}',
+                r"ScalableTargets\[0\]\.\w+ is missing",
+            ),
+            (
+                "elasticloadbalancing",
+                "DescribeTargetHealth",
+                "text/xml",
+                "<r><DescribeTargetHealthResult><TargetHealthDescriptions><member><TargetHealth>"
+                "<State>fine</State></TargetHealth></member></TargetHealthDescriptions>"
+                "</DescribeTargetHealthResult><ResponseMetadata/></r>",
+                "State is 'fine', not one of",
+            ),
+        ],
+    )
+    def test_refuse_an_answer_as_it_is_sent(
+        self, service: str, name: str, kind: str, text: str, said: str
+    ) -> None:
+        with pytest.raises(Wrong, match=said):
+            check_text(service, name, {"Content-Type": kind}, text.encode())
 
     def test_refuse_a_number_that_is_a_text(self) -> None:
         with pytest.raises(Wrong, match="not a whole number"):

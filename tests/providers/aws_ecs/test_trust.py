@@ -238,6 +238,31 @@ class TestRoute:
             ecs.provider.route([Share(revision=bad.ref, percent=100)], None, ecs.write())
         assert ecs.served() == {old.version}
 
+    def test_returns_only_once_the_rule_is_read_as_it_was_written(self, ecs: Ecs) -> None:
+        ecs.live("1.0.0")
+        new = ecs.up(ecs.pinned("1.1.0"))
+        ecs.front.stale_rules, changed = 5, ecs.changes()
+        read = ecs.front.calls["DescribeRules"]
+        ecs.route((new, 100))
+        assert ecs.front.calls["DescribeRules"] - read > 5
+        assert ecs.changes() == changed + 1
+        assert ecs.another().observe().percent(new.key) == 100
+
+    def test_whose_weights_are_not_shown_in_time_is_not_told_as_done(self, ecs: Ecs) -> None:
+        ecs.live("1.0.0")
+        new, write = ecs.up(ecs.pinned("1.1.0")), ecs.write()
+        assert ecs.provider.rule is not None
+        ecs.provider.rule.read_back_s = 0.5
+        ecs.front.stale_rules = 1_000_000
+        shares = [Share(revision=new.ref, percent=100)]
+        with pytest.raises(TemporaryError, match="does not show the new weights") as raised:
+            ecs.provider.route(shares, None, write)
+        assert raised.value.retry_after_s
+        ecs.front.stale_rules = 2
+        ecs.another().route(shares, None, write)
+        assert ecs.provider.observe().percent(new.key) == 100
+        assert ecs.served() == {"1.1.0"}
+
     def test_a_third_revision_takes_the_place_of_one_without_traffic(self, ecs: Ecs) -> None:
         old = ecs.live("1.0.0", 1)
         new = ecs.live("1.1.0", 1)

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.environment import HealthGate
-from orchestrate.core.errors import ExitedAtOnce, FencedOut, PortTaken, ProviderUnavailable
+from orchestrate.core.errors import (
+    ExitedAtOnce,
+    FencedOut,
+    PortTaken,
+    ProviderUnavailable,
+    Unhealthy,
+)
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
+from orchestrate.core.steps import AwaitHealthy, Start
+from tests.contract.driver import Driver
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker
 from tests.support.local import APP, ask
@@ -236,18 +244,6 @@ class TestReasons:
             docker.provider.start(revision, 1, docker.write())
         assert "/no/such/program" in raised.value.why[0]
 
-    def test_the_images_own_health_check_is_told(self, make_docker: Make) -> None:
-        docker = make_docker()
-        check = "import sys; print('no database'); sys.exit(1)"
-        probe = f'HEALTHCHECK --interval=1s --retries=1 CMD ["python3", "-c", "{check}"]'
-        revision = docker.up(docker.release("1.0.0", APP, probe), 1)
-
-        def reason() -> str | None:
-            return docker.provider.observe().replicas(revision.key)[0].reason
-
-        eventually(lambda: reason() == "its own health check says unhealthy: no database")
-        assert docker.provider.observe().replicas(revision.key)[0].state == "running"
-
     def test_a_port_that_is_taken_gives_another_unless_it_has_traffic(self, docker: Docker) -> None:
         idle, live = docker.up(docker.pinned("1.0.0"), 1), docker.live("1.1.0", 1)
         for revision, moved in ((idle, True), (live, False)):
@@ -295,6 +291,53 @@ class TestReasons:
         docker.provider.stop(revision.ref, docker.write())
         eventually(lambda: not docker.provider.observe().running)
         assert [line.text for line in docker.provider.logs(revision.ref, 5)] == ["serving 1.0.0"]
+
+
+class TestHealthCheck:
+    """The application answers its HTTP gate in all of these."""
+
+    def test_that_says_unhealthy_fails_the_gate_with_its_words(self, make_docker: Make) -> None:
+        docker = make_docker()
+        check = "import sys; print('no database'); sys.exit(1)"
+        probe = f'HEALTHCHECK --interval=200ms --retries=1 CMD ["python3", "-c", "{check}"]'
+        driver = Driver(docker, None, docker.release("1.0.0", APP, probe))
+        with pytest.raises(Unhealthy) as raised:
+            gate(driver, 5)
+        told = "replica 0 is starting: its own health check says unhealthy: no database"
+        assert told in raised.value.why
+
+    def test_is_waited_for_while_it_says_starting(self, make_docker: Make) -> None:
+        # It looks for a file that the application is made to write only later.
+        test = "import os, sys; sys.exit(not os.path.exists('/tmp/ready'))"
+        checked = {"test": ["CMD", "python3", "-c", test], "interval": "200ms", "retries": 1000}
+        docker = make_docker(config={"healthcheck": checked})
+        revision = docker.release("1.0.0")
+        driver = Driver(docker, None, revision)
+        with pytest.raises(Unhealthy, match="1s"):
+            gate(driver, 1)
+        (replica,) = docker.provider.observe().replicas(revision.key)
+        assert replica.state == "starting" and ask(str(replica.address)).status == 200
+        (container,) = docker.provider.running.of(revision.key)
+        api = docker.engine.api
+        write = api.exec_create(container.id, ["python3", "-c", "open('/tmp/ready', 'w')"])
+        api.exec_start(write["Id"])
+        gate(driver, 30)
+        assert docker.provider.observe().replicas(revision.key)[0].state == "running"
+
+    def test_of_the_config_replaces_the_images(self, make_docker: Make) -> None:
+        docker = make_docker(config={"healthcheck": {"disable": True}})
+        probe = 'HEALTHCHECK --interval=1s --retries=1 CMD ["/no/such/program"]'
+        revision = docker.release("1.0.0", APP, probe)
+        gate(Driver(docker, None, revision), 30)
+        assert inspected(docker, revision)["Config"]["Healthcheck"]["Test"] == ["NONE"]
+
+
+def gate(driver: Driver, within_s: float) -> None:
+    """Start one replica and carry it through its gate. Raises Unhealthy."""
+    ref = driver.new.ref
+    driver.carry_out(
+        [Start(revision=ref, replicas=1), AwaitHealthy(revision=ref, replicas=1, within_s=within_s)]
+    )
 
 
 class TestGrace:

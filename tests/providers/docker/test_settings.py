@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import JsonValue
 
+from orchestrate.core.environment import Environment, EnvironmentType
 from orchestrate.core.errors import ProviderConfigInvalid
+from orchestrate.providers.docker import DockerProvider
+from orchestrate.providers.docker.healthcheck import Healthcheck
 from orchestrate.providers.docker.host import Host, Tls, host_of
 from orchestrate.providers.docker.images import has_registry
 from orchestrate.providers.docker.mounts import Volume
 from orchestrate.providers.docker.settings import Credentials, Limits, Settings, settings_of
+from tests.support.secrets import NoSecrets
 
 pytestmark = pytest.mark.unit
 
@@ -103,12 +109,40 @@ def test_every_problem_is_told_at_once() -> None:
         ("credentials", {"username": "shop", "password": "pa55 word"}),
         ("credentials", {"username": "REG_USER"}),
         ("read_only", "yes"),
+        ("healthcheck", {}),
+        ("healthcheck", "curl localhost"),
+        ("healthcheck", {"test": ["curl", "localhost"]}),
+        ("healthcheck", {"test": ["CMD"]}),
+        ("healthcheck", {"test": "true", "every": "1s"}),
+        ("healthcheck", {"interval": 0}),
+        ("healthcheck", {"retries": 0}),
+        ("healthcheck", {"disable": False}),
+        ("healthcheck", {"disable": True, "retries": 3}),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: JsonValue) -> None:
     with pytest.raises(ProviderConfigInvalid) as raised:
         settings_of({**LEAST, name: value})
     assert any(why.startswith(f"{name}: ") for why in raised.value.why)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"disable": True}, Healthcheck(("NONE",))),
+        ({"test": ["NONE"]}, Healthcheck(("NONE",))),
+        ({"test": "curl -f localhost"}, Healthcheck(("CMD-SHELL", "curl -f localhost"))),
+        ({"interval": "1m"}, Healthcheck(interval_s=60)),
+        (
+            {"test": ["CMD", "check"], "timeout": "500ms", "retries": 2, "start_period": 20},
+            Healthcheck(("CMD", "check"), timeout_s=0.5, retries=2, start_period_s=20),
+        ),
+    ],
+)
+def test_a_health_check_is_read_as_compose_writes_it(
+    given: JsonValue, expected: Healthcheck
+) -> None:
+    assert settings_of({**LEAST, "healthcheck": given}).healthcheck == expected
 
 
 def test_an_engine_elsewhere_needs_tls_and_an_address_that_is_reached() -> None:
@@ -136,6 +170,38 @@ def test_the_services_engine_over_tcp_needs_tls_as_well() -> None:
     found = host_of(None, None, secured)
     assert found.tls == Tls("/c/ca.pem", "/c/cert.pem", "/c/key.pem")
     assert not found.here
+
+
+@pytest.mark.parametrize("publish", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["ssh://deploy@docker.example.com", "tcp://10.0.0.5:2376"])
+def test_the_services_engine_elsewhere_is_refused_without_an_address_that_is_reached(
+    host: str, publish: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    with pytest.raises(ProviderConfigInvalid, match="elsewhere") as raised:
+        provider(home, publish=publish)
+    assert "set `publish` in config" in raised.value.fix[0]
+    provider(home, publish="10.0.0.5")
+
+
+def test_the_services_engine_behind_a_port_of_this_machine_publishes_here(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    assert not provider(home).host.elsewhere
+
+
+def provider(home: Path, **config: JsonValue) -> DockerProvider:
+    environment = Environment(
+        app="shop",
+        name="dev",
+        type=EnvironmentType.DEV,
+        provider="docker",
+        config={**LEAST, **config},
+    )
+    return DockerProvider(environment, str(home), NoSecrets())
 
 
 @pytest.mark.parametrize(

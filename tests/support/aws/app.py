@@ -304,6 +304,8 @@ class Ecs:
 
     @contextmanager
     def failing(self, call: int, how: How) -> Iterator[Failing]:
+        # With small pages every deployment would be another call, and the last never fail.
+        self.front.ecs.page = 100
         with self.front.failing(call, how) as broken:
             yield broken
 

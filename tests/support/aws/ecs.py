@@ -30,6 +30,8 @@ class Ecs:
         """How many readings after a change still show what was before it."""
         self.unlisted = 0
         """How many lists of deployments do not have the newest one yet."""
+        self.page = 2
+        """Deployments in one answer to a list."""
         self.hold: Callable[[Service], bool] | None = None
         """A service of which this is true is left as it is."""
         self.lock = threading.RLock()
@@ -140,13 +142,14 @@ class Ecs:
         late = self.unlisted > 0
         if late:
             found = found[1:]
-        # Oldest first and two at a time: neither an order nor a page's size is promised.
+        # Oldest first and a few at a time: neither an order nor a page's size is promised.
         found.reverse()
         first = int(asked.get("nextToken", 0))
-        more = {"nextToken": str(first + 2)} if first + 2 < len(found) else {}
+        after_it = first + self.page
+        more = {"nextToken": str(after_it)} if after_it < len(found) else {}
         if late and not more:
             self.unlisted -= 1
-        return {"serviceDeployments": found[first : first + 2], **more}
+        return {"serviceDeployments": found[first:after_it], **more}
 
     def describe_rollouts(self, asked: Answer) -> Answer:
         found = [

@@ -19,7 +19,7 @@ from tests.support.aws.balancer import Balancer
 from tests.support.aws.cloudwatch import metric_data
 from tests.support.aws.ecs import Ecs, Refused
 from tests.support.aws.moto import emptied, moto
-from tests.support.aws.shapes import Wrong, as_json, as_xml, check, check_asked
+from tests.support.aws.shapes import Wrong, as_json, as_xml, check, check_asked, check_text
 from tests.support.aws.tasks import Task
 from tests.support.platform import LOST, How
 
@@ -71,9 +71,15 @@ class Front:
         self.rule_arn = ""
         self.calls: Counter[str] = Counter()
         self.wrong: list[str] = []
-        """Answers of our own that AWS could not have given."""
+        """Answers, of our own or of moto, that AWS could not have given."""
         self._failures: dict[str, list[Refused]] = {}
         self._broken: Break | None = None
+        self.stale_rules = 0
+        """How many readings of a rule after a change still show what was read before it."""
+        self._late = 0
+        self.log_page: int | None = None
+        """Lines in one answer, as when they are long."""
+        self._rules_before: tuple[int, Mapping[str, str], bytes] | None = None
         self._weights: dict[str, int] | None = None
         self._definitions: dict[str, Mapping[str, Any]] = {}
         self._lock = threading.Lock()
@@ -97,7 +103,7 @@ class Front:
         self._server.server_close()
         self.balancer.close()
         self.ecs.close()
-        assert self.wrong == [], "answers that AWS could not have given"
+        assert not self.wrong, f"answers that AWS could not have given: {sorted(set(self.wrong))}"
 
     # -- failing as the platform does
 
@@ -234,9 +240,19 @@ class Front:
             if service in ("elasticloadbalancing",):
                 return 200, {"Content-Type": "text/xml"}, as_xml(service, operation, own)
             return 200, {"Content-Type": "application/x-amz-json-1.1"}, as_json(own)
+        if operation == "DescribeRules" and self._late and self._rules_before is not None:
+            self._late -= 1
+            return self._rules_before
+        if operation == "GetLogEvents" and self.log_page is not None:
+            body = json.dumps({**asked, "limit": min(asked["limit"], self.log_page)}).encode()
+            headers = {k: v for k, v in headers.items() if k != "Content-Length"}
         answer = self._forward(handler.command, handler.path, headers, body)
+        if answer[0] == 200:
+            check_text(service, operation, answer[1], answer[2])
+        if operation == "DescribeRules":
+            self._rules_before = answer
         if operation == "ModifyRule":
-            self._weights = None
+            self._weights, self._late = None, self.stale_rules
         return answer
 
     def _own(self, service: str, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+import botocore.parsers
 import botocore.session
 from botocore.model import OperationModel, Shape
 
@@ -45,6 +46,25 @@ def check(service: str, name: str, answer: Mapping[str, Any]) -> None:
             raise Wrong(f"{name} answers nothing, not {answer}")
         return
     _check(model.output_shape, answer, name)
+
+
+def check_text(service: str, name: str, headers: Mapping[str, str], text: bytes) -> None:
+    """The same for an answer as it was sent."""
+    model = operation(service, name)
+    protocol = str(model.service_model.metadata["protocol"])
+    if protocol == "json":
+        check(service, name, json.loads(text or b"{}", object_pairs_hook=_given))
+        return
+    parser = botocore.parsers.create_parser(protocol)
+    sent = {"status_code": 200, "headers": dict(headers), "body": text}
+    found = parser.parse(sent, model.output_shape)
+    found.pop("ResponseMetadata", None)
+    check(service, name, found)
+
+
+def _given(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What is null is not there, to botocore too."""
+    return {name: value for name, value in pairs if value is not None}
 
 
 def check_asked(service: str, name: str, asked: Mapping[str, Any]) -> None:

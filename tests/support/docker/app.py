@@ -15,7 +15,7 @@ from orchestrate.core.revision import Revision
 from orchestrate.providers.docker import DockerProvider
 from tests.support.between import Between
 from tests.support.docker.engine import Engine, engine
-from tests.support.local import APP, Local
+from tests.support.local import APP, ROLLS, Local
 from tests.support.platform import Ability, Failing, How
 from tests.support.secrets import GivenSecrets
 
@@ -48,7 +48,7 @@ class Docker(Local):
     since: float = field(default_factory=time.time)
     between: Between | None = None
 
-    cannot: ClassVar[Mapping[Ability, str]] = {}
+    cannot: ClassVar[Mapping[Ability, str]] = {"rolls": ROLLS}
 
     @property
     def engine(self) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -20,6 +21,8 @@ SINCE = f"{PREFIX}since"
 """Tag: when the newest deployment before our write began. Ours is later."""
 FOR = f"{PREFIX}for"
 """Tag: the key of the revision that a service was last asked for."""
+OURS = "deployment"
+"""In the memory: the ARN of our deployment, once it was seen."""
 MISMATCH_S = 30.0
 """How long a service may show another task definition than its deployment ended with."""
 
@@ -44,15 +47,17 @@ class Following:
         place = asked_of(places, revision.key, definition)
         if definition is None or place is None:
             return Progress(False, "ECS does not show the change yet")
-        found = self._rollouts.ours(place.slot.service, definition, since_of(place))
+        arn = memory.get(OURS)
+        found = self._rollouts.known(arn) if isinstance(arn, str) else None
+        found = found or self._rollouts.ours(place.slot.service, definition, since_of(place))
         if found is None:
             return _settled(place, definition, revision, replicas)
         target = found.get("targetServiceRevision", {}).get("arn")
         towards = self._rollouts.definition(target) == definition
         said = judge(found, revision.version, place.reasons(definition), towards)
-        if not said.done:
-            return said
-        return self._as_it_ended(place, definition, revision, said, watched_s, memory)
+        if said.done:
+            said = self._as_it_ended(place, definition, revision, said, watched_s, memory)
+        return replace(said, memory={**said.memory, OURS: found["serviceDeploymentArn"]})
 
     def _as_it_ended(
         self,

@@ -3,7 +3,7 @@
 With `service` there is one service, which ECS changes by a strategy of its own. With `traffic`
 there are two, each a place for one revision, behind a listener rule whose weights are set here.
 Everything is in AWS: what runs in the task definitions, who wrote last in tags. Only the fence of
-writers on one host is a file, in <home>/aws_ecs/<app>--<environment>/.
+writers on one host, and the tasks that ECS forgets, are in <home>/aws_ecs/<app>--<environment>/.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
@@ -35,11 +35,12 @@ from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.definitions import Definitions
 from orchestrate.providers.aws_ecs.following import FOR, SINCE, Following, since_of
 from orchestrate.providers.aws_ecs.images import Images
-from orchestrate.providers.aws_ecs.logs import Logs, stream_of
+from orchestrate.providers.aws_ecs.logs import Logs
 from orchestrate.providers.aws_ecs.metrics import Metrics
 from orchestrate.providers.aws_ecs.native import capabilities_of
 from orchestrate.providers.aws_ecs.observing import FALLBACK, View, place_tags, tags_of
 from orchestrate.providers.aws_ecs.parameters import Parameters
+from orchestrate.providers.aws_ecs.remembered import Remembered
 from orchestrate.providers.aws_ecs.rollouts import Rollouts
 from orchestrate.providers.aws_ecs.seen import Place
 from orchestrate.providers.aws_ecs.services import Services
@@ -63,7 +64,9 @@ class AwsEcsProvider:
         self.capabilities = capabilities_of(self.settings)
         self.address = environment.url
         name = f"{environment.app}--{environment.name}"
-        self.local = Fence(os.path.join(os.path.abspath(home), "aws_ecs", name))
+        directory = os.path.join(os.path.abspath(home), "aws_ecs", name)
+        self.local = Fence(directory)
+        self.remembered = Remembered(directory)
         self.account = Account(self.settings, environment, secrets)
         self.parameters = Parameters(self.account, environment, secrets)
         self.definitions = Definitions(self.account, environment, self.parameters)
@@ -109,7 +112,7 @@ class AwsEcsProvider:
     def view(self) -> View:
         """All there is to see of the environment."""
         return View(
-            places=tuple(self.services.places()),
+            places=tuple(self._places()),
             percent=self.rule.weights() if self.rule else {},
             rule_tags=self.tagging.of_rule(self.rule.arn) if self.rule else {},
             definitions=self.definitions,
@@ -174,7 +177,7 @@ class AwsEcsProvider:
         memory: Mapping[str, JsonValue],
     ) -> Progress:
         """How ECS stands with a revision that it was asked for, with its log where it fails."""
-        places = self.services.places()
+        places = self._places()
         try:
             return self.following.progress(places, revision, replicas, watched_s, memory)
         except StepFailed as error:
@@ -238,13 +241,22 @@ class AwsEcsProvider:
         described = self.definitions.described_json(definition)
         container = container_of(described, self.settings.container)
         reader = Logs(self.account)
-        for place in self.services.places():
+        shown = False
+        for place in self._places():
             mine = [t for t in place.tasks if t["taskDefinitionArn"] == definition]
             mine.sort(key=lambda task: str(task.get("createdAt")))
             for number, task in enumerate(mine):
-                stream = stream_of(container, task["taskArn"])
-                if stream is not None:
-                    yield from reader.tail(stream, revision.key, number, tail, grep)
+                shown = True
+                yield from reader.of(container, task["taskArn"], revision.key, number, tail, grep)
+        if not shown:
+            for number, arn in enumerate(self.remembered.of(definition)):
+                yield from reader.of(container, arn, revision.key, number, tail, grep)
+
+    def _places(self) -> list[Place]:
+        """Every slot as it is, its tasks remembered."""
+        found = self.services.places()
+        self.remembered.note(found)
+        return found
 
     @contextmanager
     def _passed(self, write: Write, place: Place | None, tags: Mapping[str, str]) -> Iterator[None]:
@@ -269,8 +281,8 @@ class AwsEcsProvider:
 
     def _asked(self, place: Place, revision: Revision) -> dict[str, str]:
         """By which our own deployment is found again."""
-        newest = self.rollouts.newest_at(place.slot.service)
-        return {FOR: revision.key, **({SINCE: newest.isoformat()} if newest else {})}
+        newest = self.rollouts.newest_at(place.slot.service) or datetime.fromtimestamp(0, UTC)
+        return {FOR: revision.key, SINCE: newest.isoformat()}
 
     def _found(self, place: Place, view: View) -> dict[str, str]:
         """What was there before the first revision of ours, to be put back should that fail."""

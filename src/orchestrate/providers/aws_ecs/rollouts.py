@@ -1,7 +1,7 @@
 """Deployments that ECS makes by itself: finding our very own, and saying how it stands.
 
-`judge` is pure. A service deployment is found by the task definition it is to end with, among
-those that began after our write did; never by being the newest.
+`judge` is pure. Ours is the first service deployment that is to end with our task definition, of
+those that began after our write did; never the newest. Once seen, it is asked for by its ARN.
 """
 
 from __future__ import annotations
@@ -52,14 +52,26 @@ class Rollouts:
     def ours(
         self, service: str, definition: str, since: datetime | None
     ) -> ServiceDeploymentTypeDef | None:
-        """The newest deployment after `since` that is to end with a task definition, or that ECS
-        took back to it."""
-        for found in self._described(self._listed(service, since)):
-            target = found.get("targetServiceRevision", {}).get("arn")
-            back = found.get("rollback", {}).get("serviceRevisionArn")
-            if definition in (self.definition(target), self.definition(back)):
-                return found
+        """The first deployment after `since` that is to end with a task definition, or that ECS
+        took back to it: a later one is somebody else's, who deployed the same again. Without
+        `since` we have asked for none, and it is the newest."""
+        listed = self._listed(service, since)
+        if since is not None:
+            listed.reverse()
+        for start in range(0, len(listed), MOST_DESCRIBED):
+            described = self._described(listed[start : start + MOST_DESCRIBED])
+            for found in described if since is None else reversed(described):
+                target = found.get("targetServiceRevision", {}).get("arn")
+                back = found.get("rollback", {}).get("serviceRevisionArn")
+                if definition in (self.definition(target), self.definition(back)):
+                    return found
         return None
+
+    def known(self, arn: str) -> ServiceDeploymentTypeDef | None:
+        """One deployment; None when ECS keeps it no longer."""
+        with told("the service's deployment was not looked at"):
+            answer = self._account.ecs.describe_service_deployments(serviceDeploymentArns=[arn])
+        return next(iter(answer["serviceDeployments"]), None)
 
     def under_way(self, service: str) -> ServiceDeploymentTypeDef | None:
         """The deployment that is not over."""

@@ -23,9 +23,10 @@ _FINAL = ("forward", "redirect", "fixed-response")
 class Rule:
     """One listener rule. Weights by target group; none when it answers by itself."""
 
-    def __init__(self, account: Account, arn: str) -> None:
+    def __init__(self, account: Account, arn: str, read_back_s: float = READ_BACK_S) -> None:
         self._account = account
         self.arn = arn
+        self.read_back_s = read_back_s
 
     def weights(self) -> dict[str, int]:
         """Percent of the traffic by target group, as the rule says now."""
@@ -48,7 +49,7 @@ class Rule:
         self._read_back(percent)
 
     def _read_back(self, percent: Mapping[str, int]) -> None:
-        until = time.monotonic() + READ_BACK_S
+        until = time.monotonic() + self.read_back_s
         while not _same(found := self.weights(), percent):
             if time.monotonic() >= until:
                 raise TemporaryError(

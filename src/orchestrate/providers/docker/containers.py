@@ -74,6 +74,7 @@ class Containers:
                     user=shape.user(settings, self._user_of(image)),
                     labels=self._labels(shape.labels(revision, settings, number, port, write)),
                     host_config=shape.host_config(api, settings, port),
+                    healthcheck=shape.healthcheck(settings),
                 )
             identity = str(made["Id"])
         except Conflict:

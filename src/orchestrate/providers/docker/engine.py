@@ -57,18 +57,27 @@ def told(what: str) -> Iterator[None]:
     down, StepFailed for anything else that it refused.
     """
     import requests
+    import urllib3
     from docker.errors import APIError, DockerException
+    from requests.exceptions import ChunkedEncodingError
 
     try:
         yield
     except APIError as problem:
         raise _refused(what, problem) from problem
-    except (requests.ConnectionError, requests.Timeout) as problem:
-        raise TemporaryError(
-            f"the Docker engine does not answer: {what}", why=[_short(problem)], retry_after_s=2.0
-        ) from problem
+    except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError) as problem:
+        raise _silent(what, problem) from problem
     except (requests.RequestException, DockerException) as problem:
         raise StepFailed(f"the Docker engine failed: {what}", why=[_short(problem)]) from problem
+    except (urllib3.exceptions.HTTPError, OSError) as problem:
+        # What is read bit by bit, docker-py reads below requests, whose errors it then has not.
+        raise _silent(what, problem) from problem
+
+
+def _silent(what: str, problem: Exception) -> TemporaryError:
+    return TemporaryError(
+        f"the Docker engine does not answer: {what}", why=[_short(problem)], retry_after_s=2.0
+    )
 
 
 def _refused(what: str, problem: APIError) -> Exception:

@@ -1,5 +1,6 @@
 """Which engine is meant: the socket of this machine, or one elsewhere over TLS or ssh."""
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -34,6 +35,30 @@ class Host:
     def here(self) -> bool:
         """Whether it is this machine's, so that its pids and disks are ours."""
         return self.url.startswith("unix:")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its loopback is another machine's."""
+        return not self.here and urlsplit(self.url).hostname not in ("localhost", "127.0.0.1")
+
+    def refuse_unreached(self, publish: str) -> None:
+        """Raises ProviderConfigInvalid when ports published there would be sought on this machine
+        though the engine is elsewhere: whoever listens here at such a port would be asked."""
+        if self.elsewhere and not reached(publish):
+            raise ProviderConfigInvalid(
+                f"the engine at {self.url} is elsewhere, and nothing here reaches its {publish}",
+                why=["DOCKER_HOST of the service names it, and `publish` in config is no address"],
+                fix=[
+                    "set `publish` in config: an address of that machine which this one reaches",
+                    "or unset DOCKER_HOST and restart the service, to use this machine's engine",
+                ],
+            )
+
+
+def reached(publish: str) -> bool:
+    """Whether an address can be that of another machine."""
+    address = ipaddress.IPv4Address(publish)
+    return not (address.is_loopback or address.is_unspecified)
 
 
 def host_of(url: str | None, given: Tls | None, environ: Mapping[str, str]) -> Host:

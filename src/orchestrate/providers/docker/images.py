@@ -4,6 +4,7 @@ A repository that begins with a registry's host is asked for at that registry; o
 image of the engine's own, pinned by its id, and never removed here: it may be the only one.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -21,6 +22,8 @@ from orchestrate.core.revision import Artifact
 from orchestrate.providers.docker.engine import Absent, Conflict, Json, client, items, part, told
 from orchestrate.providers.docker.host import Host
 from orchestrate.providers.docker.settings import Credentials
+
+log = logging.getLogger(__name__)
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DENIED = re.compile(r"unauthorized|denied|authentication required|no basic auth", re.IGNORECASE)
@@ -79,6 +82,15 @@ class Images:
         except OrchestrateError as problem:
             return f"{name} is not here, and {problem.message}"
         return None if found else f"{name} is neither here nor at its registry"
+
+    def pullable(self, artifact: Artifact) -> bool:
+        """Whether its registry would give it again now. False when it cannot be asked."""
+        name = self.name(artifact)
+        try:
+            return name != artifact.digest and self._at_registry(name) is not None
+        except OrchestrateError as problem:
+            log.info("%s is kept: %s", name, problem.message)
+            return False
 
     def forget(self, artifact: Artifact) -> None:
         """Let go of an image that was pulled. One that any container has, stays."""
@@ -163,8 +175,12 @@ class Images:
                 failed = [str(line["error"]) for line in said if "error" in line]
         except Absent as problem:
             failed = [str(problem)]
+        except StepFailed as problem:  # the registry failed before the answer began
+            failed = ["; ".join(problem.why)]
         if failed:
             raise _not_pulled(name, failed[-1])
+        if self._here(name) is None:
+            raise _not_pulled(name, "its answer ended before the image was here")
 
     def _missing(self, pattern: str, version: str, where: str) -> ArtifactMissing:
         there = self.versions(pattern)
@@ -211,7 +227,8 @@ def _denied(name: str, said: str) -> ProviderUnavailable:
         f"the registry refuses {name}",
         why=[said],
         fix=[
-            "name the service's variables with user and password as `credentials` in config",
+            "store user and password as secrets of the environment, and name them as `credentials`"
+            " in config: {username: NAME, password: NAME}",
             "or log in as the service's user: docker login",
         ],
     )

@@ -49,6 +49,7 @@ class DockerProvider:
         self.slug = slug_of(environment.app, environment.name)
         self.directory = os.path.join(home, "docker", self.slug)
         self.host = host_of(self.settings.host, self.settings.tls, os.environ)
+        self.host.refuse_unreached(self.settings.publish)
         self.containers = Containers(
             self.host, owner_of(home), f"{environment.app}/{environment.name}", self.slug
         )
@@ -110,6 +111,9 @@ class DockerProvider:
         self.running.refuse_older(write)
         with self.fence.passed(write):
             self.front.route(shares, fallback, write)
+            given = [share.revision.key for share in shares if share.percent]
+            if len(given) == 1:
+                self.record.serves(given[0])
 
     def stop(self, revision: Ref, write: Write) -> None:
         self.scale(revision, 0, write)

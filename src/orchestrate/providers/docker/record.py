@@ -4,6 +4,7 @@ The containers' labels say what there is; how much of it is wanted cannot be a l
 never change. When the file was lost, what runs is wanted.
 """
 
+import dataclasses
 import json
 import os
 import secrets
@@ -22,6 +23,8 @@ from orchestrate.providers.processes.files import (
 )
 
 Json = dict[str, object]
+UNKNOWN = "0"
+"""In place of a time, before all others: the record was lost, so it may have had the traffic."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class Wanted:
     replicas: int
     used: str
     """When that was last changed."""
+    served: str | None = None
+    """When it last got all the traffic; None when it never did."""
+    after: str | None = None
+    """Key of the revision that had all the traffic before it."""
 
 
 class Record:
@@ -57,7 +64,23 @@ class Record:
         if revision.key in known and known[revision.key].replicas == replicas:
             return
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        self._write({**known, revision.key: Wanted(revision, replicas, now)})
+        before = known.get(revision.key)
+        served, after = (before.served, before.after) if before else (None, None)
+        self._write({**known, revision.key: Wanted(revision, replicas, now, served, after)})
+
+    def serves(self, key: str) -> None:
+        """A revision has all the traffic from now on."""
+        known = self.all()
+        last = max(
+            (k for k in known if known[k].served), key=lambda k: str(known[k].served), default=""
+        )
+        if key == last or key not in known:
+            return
+        # One that gave the traffic back to its predecessor was taken back, and is nobody's.
+        back = bool(last) and known[last].after == key
+        after = known[key].after if back else last or None
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        self._write({**known, key: dataclasses.replace(known[key], served=now, after=after)})
 
     def forget(self, key: str) -> None:
         known = self.all()
@@ -71,6 +94,8 @@ class Record:
                 "revision": each.revision.model_dump(mode="json"),
                 "replicas": each.replicas,
                 "used": each.used,
+                "served": each.served,
+                "after": each.after,
             }
             for key, each in known.items()
         }
@@ -92,8 +117,15 @@ def owner_of(home: str) -> str:
 
 
 def _read(item: Json) -> Wanted:
+    used, after = str(item["used"]), item.get("after")
+    # Where it was not recorded yet, it may have had the traffic.
+    served = item.get("served", used)
     return Wanted(
-        Revision.model_validate(item["revision"]), int(str(item["replicas"])), str(item["used"])
+        Revision.model_validate(item["revision"]),
+        int(str(item["replicas"])),
+        used,
+        str(served) if served is not None else None,
+        str(after) if after is not None else None,
     )
 
 
@@ -103,5 +135,5 @@ def _from_labels(containers: Sequence[Container]) -> dict[str, Wanted]:
         revision = Revision.model_validate_json(container.revision)
         before = found[container.key].replicas if container.key in found else 0
         wanted = max(before, container.number + 1) if container.alive else before
-        found[container.key] = Wanted(revision, wanted, "")
+        found[container.key] = Wanted(revision, wanted, "", served=UNKNOWN)
     return found

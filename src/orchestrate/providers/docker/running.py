@@ -124,23 +124,34 @@ class Running:
             )
 
     def prune(self, keep: set[str], most: int) -> None:
-        """Forget the least recently used revisions beyond `most` that are not in `keep`: their
-        containers, logs, and images that were pulled and that nothing has any more."""
-        spare = [key for key in self.record.all() if key not in keep]
-        for key in spare[: max(0, len(spare) - most)]:
-            self.forget(key)
+        """Forget what is not in `keep`: of the revisions that once had all the traffic those beyond
+        the last `most`, and of the others, which nobody goes back to, likewise. First among the
+        ones that stay is what a revision in `keep` came after: what it would be rolled back to."""
+        known = self.record.all()
+        targets = {known[key].after for key in keep & known.keys()}
+        spare = [key for key in known if key not in keep]
+        others = [key for key in spare if not known[key].served]
+        served = sorted(
+            (key for key in spare if known[key].served),
+            key=lambda key: (key in targets, str(known[key].served)),
+        )
+        for kind in (served, others):
+            for key in kind[: max(0, len(kind) - most)]:
+                self.forget(key)
 
-    def forget(self, key: str) -> None:
-        """Remove all there is of a revision that does not run."""
+    def forget(self, key: str, *, for_good: bool = False) -> None:
+        """Remove all there is of a revision that does not run. Its image goes only when it could be
+        pulled again, or `for_good`."""
         known = self.record.all()[key]
         for container in self.of(key):
             self.containers.remove(container.id)
+        artifact = known.revision.artifact
         if not any(
-            other.revision.artifact == known.revision.artifact
+            other.revision.artifact == artifact
             for name, other in self.record.all().items()
             if name != key
-        ):
-            self.images.forget(known.revision.artifact)
+        ) and (for_good or self.images.pullable(artifact)):
+            self.images.forget(artifact)
         self.record.forget(key)
 
     def remove_all(self, grace_s: float) -> None:
@@ -155,7 +166,7 @@ class Running:
         for ender in enders:
             ender.join()
         for key in list(self.record.all()):
-            self.forget(key)
+            self.forget(key, for_good=True)
         for container in self.containers.all():
             self.containers.remove(container.id)
 
@@ -262,6 +273,8 @@ class Running:
         state = _STATES.get(seen.state, "unknown")
         if number >= wanted.replicas and state == "running":
             state = "stopping"
+        elif state == "running" and not seen.ready:
+            state = "starting"
         return Replica(
             number=number,
             state=state,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrate.providers.docker.engine import Json, items, part
 
 PREFIX = "orchestrate."
+NOT_READY = ("starting", "unhealthy")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Detail:
     restarts: int
     exit_code: int | None
     reason: str | None
+    ready: bool
+    """No health check of its own says anything else."""
     image: str | None
     """Digest by which the engine was told to run it."""
 
@@ -81,6 +84,7 @@ def detail_of(found: Json) -> Detail:
         restarts=restarts if isinstance(restarts, int) else 0,
         exit_code=code if ended and isinstance(code, int) else None,
         reason=_reason(word, state, found),
+        ready=_health(state) not in NOT_READY,
         image=_digest(str(part(found, "Config").get("Image", ""))),
     )
 
@@ -102,9 +106,13 @@ def _reason(word: str, state: Json, found: Json) -> str | None:
         return f"exited with code {state.get('ExitCode')}" + (f": {said}" if said else "")
     if word == "created":
         return str(state.get("Error")) if state.get("Error") else "made, not started yet"
-    health = part(state, "Health")
-    if health.get("Status") in ("unhealthy", "starting"):
-        runs = items(health.get("Log"))
+    if (health := _health(state)) in NOT_READY:
+        runs = items(part(state, "Health").get("Log"))
         last = " ".join(str(runs[-1].get("Output", "")).split())[:200] if runs else ""
-        return f"its own health check says {health['Status']}" + (f": {last}" if last else "")
+        return f"its own health check says {health}" + (f": {last}" if last else "")
     return None
+
+
+def _health(state: Json) -> object:
+    """The engine's word: starting, healthy, unhealthy; none without a health check."""
+    return part(state, "Health").get("Status")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from orchestrate.providers.docker.host import Tls, host_url, tls
+from orchestrate.providers.docker.healthcheck import Healthcheck, healthcheck
+from orchestrate.providers.docker.host import Tls, host_url, reached, tls
 from orchestrate.providers.docker.mounts import Volume, tmpfs, volumes
 from orchestrate.providers.settings import Reader, count, duration, size, variable, words
 
@@ -54,7 +55,8 @@ class Settings:
     replicas: int = 1
     grace_s: float = 10.0
     keep: int = 5
-    """Stopped revisions that are kept whole, with containers, logs and images."""
+    """Stopped revisions that are kept whole, with containers, logs and images: so many of those
+    that once had all the traffic, and so many of the others."""
     limits: Limits = Limits()
     user: str | None = None
     """None: the image's own, and 65534:65534 where that is root."""
@@ -64,6 +66,8 @@ class Settings:
     tmpfs: Mapping[str, str] = field(default_factory=lambda: {"/tmp": "size=64m"})
     volumes: tuple[Volume, ...] = ()
     networks: tuple[str, ...] = ()
+    healthcheck: Healthcheck | None = None
+    """None: the image's own, if it has one."""
     log_bytes: int = 10 << 20
     log_files: int = 3
     host: str | None = None
@@ -100,6 +104,7 @@ def settings_of(config: Mapping[str, JsonValue]) -> Settings:
         tmpfs=reader.take("tmpfs", tmpfs, {"/tmp": "size=64m"}),
         volumes=reader.take("volumes", volumes, ()),
         networks=reader.take("networks", _each(_NAME, "the name of a network"), ()),
+        healthcheck=reader.take("healthcheck", healthcheck, None),
         log_bytes=reader.take("log_size", size, 10 << 20),
         log_files=reader.take("log_files", count(1, 100), 3),
         host=reader.take("host", host_url, None),
@@ -123,7 +128,7 @@ def _agree(reader: Reader, found: Settings) -> None:
             "host: tcp:// needs tls: {ca, cert, key}; without it whoever reaches the port is root"
         )
     remote = found.host is not None and not found.host.startswith("unix:")
-    if remote and found.publish == LOOPBACK:
+    if remote and not reached(found.publish):
         reader.problems.append(
             "publish: an engine elsewhere must publish on an address that this machine reaches"
         )

@@ -13,7 +13,7 @@ from orchestrate.providers.settings import variables_of
 
 if TYPE_CHECKING:
     from docker import APIClient
-    from docker.types import HostConfig, Mount
+    from docker.types import Healthcheck, HostConfig, Mount
 
 NOBODY = "65534:65534"
 _ROOT = {"", "0", "root", "0:0", "root:root"}
@@ -51,6 +51,26 @@ def labels(
 def user(settings: Settings, of_image: str) -> str | None:
     """Who it runs as: None for the image's own user."""
     return settings.user or (NOBODY if of_image in _ROOT else None)
+
+
+def healthcheck(settings: Settings) -> Healthcheck | None:
+    """What replaces the image's own, in the engine's nanoseconds."""
+    from docker.types import Healthcheck
+
+    found = settings.healthcheck
+    if found is None:
+        return None
+    return Healthcheck(
+        test=list(found.test),
+        interval=_nanoseconds(found.interval_s),
+        timeout=_nanoseconds(found.timeout_s),
+        retries=found.retries,
+        start_period=_nanoseconds(found.start_period_s),
+    )
+
+
+def _nanoseconds(span_s: float | None) -> int | None:
+    return None if span_s is None else round(span_s * 1e9)
 
 
 def words(found: tuple[str, ...] | None) -> list[str] | None:
