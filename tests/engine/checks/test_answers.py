@@ -180,7 +180,7 @@ def test_checks_at_github_pass_with_their_age(asking: Asking, hub: Forge) -> Non
     hub.status(SHA, "ci", "success")
     answer = of_github(asking, hub, **TESTS)
     assert (answer.result, answer.text) == (
-        "pass", "2 passed for aaaaaaa, 38m 00s ago (GitHub checks)",
+        "pass", "2 passed for aaaaaaa, 38m 00s ago (GitHub: ci, job)",
     )  # fmt: skip
     assert answer.evidence is not None
     assert answer.evidence.at == datetime(2026, 11, 25, 11, 22, tzinfo=UTC)
@@ -191,6 +191,58 @@ def test_old_checks_at_github_are_refused(asking: Asking, hub: Forge) -> None:
     hub.run(SHA, "job", "success")
     answer = of_github(asking, hub, NOW + timedelta(days=8), **TESTS)
     assert answer.result == "fail" and "8d 0h old" in answer.text
+
+
+LAST_YEAR, NEXT_YEAR = "2025-10-21T11:22:00Z", "2027-11-25T12:00:00Z"
+
+
+@pytest.mark.attack("AR09", "old tests at GitHub beside a status of today", "refused: too old")
+def test_the_oldest_of_the_checks_that_count_decides(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "unit tests", "success", LAST_YEAR)
+    hub.status(SHA, "cla", "success")
+    answer = of_github(asking, hub, **TESTS)
+    assert answer.result == "fail" and "400d" in answer.text
+
+
+@pytest.mark.attack("AR09", "checks and scans at GitHub dated into the future", "no answer")
+def test_what_github_dates_ahead_of_the_clock_is_no_answer(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "job", "success")
+    hub.run(SHA, "job 2", "success", NEXT_YEAR)
+    answer = of_github(asking, hub, **TESTS)
+    assert answer.result == "error" and "365d" in answer.text and "ahead" in answer.text
+    hub.analysis(SHA, at=NEXT_YEAR)
+    answer = of_github(asking, hub, **SECURITY)
+    assert answer.result == "error" and "ahead" in answer.text
+
+
+def test_clocks_that_differ_by_minutes_are_the_same(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "job", "success", "2026-11-25T12:04:00Z")
+    assert of_github(asking, hub, **TESTS).result == "pass"
+
+
+@pytest.mark.attack("AR09", "code scanning that is older than the limit", "refused: too old")
+def test_an_old_scan_at_github_is_refused(asking: Asking, hub: Forge) -> None:
+    hub.analysis(SHA, at=LAST_YEAR, category="javascript")
+    hub.analysis(SHA)
+    answer = of_github(asking, hub, **SECURITY)
+    assert answer.result == "fail" and "400d" in answer.text
+
+
+@pytest.mark.attack("AR09", "the status of a bot in the place of the tests", "no answer: not there")
+def test_checks_that_are_asked_for_by_name_must_be_there(asking: Asking, hub: Forge) -> None:
+    named = {"tests": {"github": "acme/shop", "names": ["unit tests"]}}
+    hub.status(SHA, "cla", "success", LAST_YEAR)
+    answer = of_github(asking, hub, **named)
+    assert answer.result == "error" and "no passed check unit tests" in answer.text
+    hub.run(SHA, "unit tests", "skipped")
+    assert of_github(asking, hub, **named).result == "error"
+    hub.run(SHA, "unit tests", "success")
+    answer = of_github(asking, hub, **named)
+    assert answer.text == "1 passed for aaaaaaa, 38m 00s ago (GitHub: unit tests)"
+    assert answer.evidence is not None
+    assert answer.evidence.facts["passed"] == ["cla", "unit tests"]
+    hub.run(SHA, "lint", "failure")
+    assert of_github(asking, hub, **named).result == "fail"
 
 
 @pytest.mark.parametrize(
@@ -210,8 +262,7 @@ def test_a_commit_without_any_check_is_no_pass(asking: Asking, hub: Forge) -> No
 
 def test_alerts_at_github_block_from_the_threshold_on(asking: Asking, hub: Forge) -> None:
     assert of_github(asking, hub, **SECURITY).result == "error"
-    hub.analysis(SHA)
-    hub.alert("py/style", None, "note")
+    hub.analysis(SHA, holes=[hub.alert("py/style", None, "note")])
     assert of_github(asking, hub, **SECURITY).result == "pass"
     hub.dependency("GHSA-1", "high")
     answer = of_github(asking, hub, **SECURITY)
