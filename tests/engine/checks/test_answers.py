@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.check import CheckResult
+from orchestrate.core.config.checks import CHECK_KEYS
 from orchestrate.core.deployment import Kind
 from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import Finding, Restorable
@@ -80,6 +81,24 @@ def test_what_is_required_and_skipped_blocks(asking: Asking) -> None:
     found = {each.name: each for each in run(asking.subject(), BEFORE) if each.blocks}
     assert set(found) == {"signature", "tests"}
     assert "required, and nothing was looked at" in found["tests"].text
+
+
+def test_a_first_deployment_where_a_way_back_and_a_window_are_required_is_not_kept_out(
+    asking: Asking,
+) -> None:
+    asking.checks = Checks(required=("rollback", "window", "artifact"))
+    found = {each.name: each for each in run(asking.subject(), BEFORE)}
+    assert [each for each in found.values() if each.blocks] == []
+    assert found["rollback"].text == "nothing to go back to yet: nothing was verified here"
+    assert found["rollback"].evidence is not None and found["window"].evidence is not None
+
+
+def test_what_to_do_about_a_required_check_is_a_key_that_the_file_takes(asking: Asking) -> None:
+    asking.checks = Checks(required=("signature", "tests"), tests=AskedOf(command=("true",)))
+    found = {each.name: each for each in run(asking.subject("9.9.9"), BEFORE) if each.blocks}
+    assert str(found["signature"].fix).startswith("configure checks.signature")
+    assert found["tests"].fix == "mend what the other checks say, and ask again"
+    assert "signature" in CHECK_KEYS
 
 
 def test_without_an_artifact_one_check_says_so_and_the_others_are_quiet(asking: Asking) -> None:
