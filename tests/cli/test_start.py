@@ -95,6 +95,7 @@ def test_it_is_nobody_s_child_and_in_a_session_of_its_own(place: Path) -> None:
 def test_its_home_is_private_and_it_cannot_be_replaced_by_the_directory_one_is_in(
     place: Path,
 ) -> None:
+    place.rmdir()
     _, pid, _ = ask(place, __version__)
     assert (place.stat().st_mode & 0o777, (place / "service.log").stat().st_mode & 0o777) == (
         0o700,
