@@ -163,6 +163,9 @@ def test_a_step_s_clock_moves_with_the_time_and_never_backwards() -> None:
         assert f"{clock}  hold" in drawn
 
 
+@pytest.mark.attack(
+    "AG07", "text that moves the cursor or turns the direction", "stripped from every screen"
+)
 def test_text_from_outside_cannot_move_the_cursor() -> None:
     doc = docs.changed(docs.RUNNING, reason="\x1b[2J\x1b]0;owned\x07 now\u202e")
     for draw in (live, final):

@@ -95,9 +95,9 @@ def give_away(path: Path) -> None:
     os.chown(path, NOBODY, -1)
 
 
-@pytest.mark.attack("HT09", "many services are started on one home at once", "one serves")
+@pytest.mark.attack("HT09", "50 services are started on one home at once", "one serves")
 def test_of_many_that_start_one_serves(home: Path) -> None:
-    services = [Service(home) for _ in range(6)]
+    services = [Service(home) for _ in range(50)]
     started = [service._spawn(()) for service in services]
     try:
         eventually(lambda: sum(each.poll() is None for each in started) == 1, within_s=60)
