@@ -372,6 +372,16 @@ def test_a_probe_is_told_finding_by_finding(asking: Asking) -> None:
     assert answer.evidence.facts["host"] == "docker on web-1 as deploy@"
 
 
+def test_a_rollback_is_not_refused_for_want_of_room(asking: Asking) -> None:
+    full = Finding("disk", False, "3 MB free at /var/lib/docker", "prune", "disk_full")
+    asking.provider.findings = [Finding("engine", True, "docker"), full]
+    assert one(run(asking.subject(), [reachable.check])).blocks
+    answer = one(run(asking.subject(kind=Kind.ROLLBACK), [reachable.check]))
+    assert not answer.blocks and "3 MB free" in answer.text
+    asking.provider.findings += [Finding("host", False, "gone")]
+    assert any(e.blocks for e in run(asking.subject(kind=Kind.ROLLBACK), [reachable.check]))
+
+
 def test_a_probe_that_looked_at_nothing_is_no_pass(asking: Asking) -> None:
     asking.provider.findings = []
     assert one(run(asking.subject(), [reachable.check])).result == "error"
