@@ -2,6 +2,7 @@
 
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
+from orchestrate.providers.kubernetes import quota
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.manifests import has_probe, render
 from orchestrate.providers.kubernetes.objects import DEPLOYMENT, Json, items, text
@@ -27,10 +28,11 @@ SECRETS: Right = ("", "secrets", "create patch")
 
 
 def findings(
-    settings: Settings, api: Api, means: str, secrets: bool, sample: Json | None
+    settings: Settings, api: Api, means: str, secrets: bool, sample: Json | None, beside: bool
 ) -> list[Finding]:
     """One finding for each thing looked at; only the first when the cluster does not answer.
-    `sample` is the Deployment that a deployment would write, which is asked for as a dry run."""
+    `sample` is the Deployment that a deployment would write, which is asked for as a dry run;
+    `beside`: it starts while the old one runs."""
     try:
         version = api.call("get", "/version")
         found = [_cluster(settings, version), _rights(settings, api, secrets)]
@@ -39,6 +41,7 @@ def findings(
         found += _readiness(settings)
         if sample is not None and all(each.ok for each in found):
             found.append(_dry_run(api, sample))
+        found += quota.findings(api, beside)
         return found
     except OrchestrateError as problem:
         return [bad("cluster", problem)]

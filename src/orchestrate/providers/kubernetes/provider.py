@@ -99,7 +99,9 @@ class KubernetesProvider:
             sample = self._deployment(
                 snapshot(self.environment, "0", artifact), [], "probe", Write(0, "probe", "")
             )
-        return probe.findings(self.settings, self.api, means, bool(self.vault.names()), sample)
+        beside = self.environment.strategy.type in (StrategyName.BLUE_GREEN, StrategyName.CANARY)
+        secrets = bool(self.vault.names())
+        return probe.findings(self.settings, self.api, means, secrets, sample, beside)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)
