@@ -41,7 +41,8 @@ def findings(
         found += _readiness(settings)
         if sample is not None and all(each.ok for each in found):
             found.append(_dry_run(api, sample))
-        found += quota.findings(api, beside)
+        if all(each.ok for each in found):
+            found += quota.findings(api, beside)
         return found
     except OrchestrateError as problem:
         return [bad("cluster", problem)]
