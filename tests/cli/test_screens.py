@@ -22,6 +22,7 @@ from orchestrate.cli.render import (
 from orchestrate.cli.render.error import error_lines
 from orchestrate.cli.render.paint import Paint, cells, cut
 from tests.support import documents as docs
+from tests.support.documents.approvals import BRIEF
 from tests.support.snapshot import Snapshot
 
 pytestmark = pytest.mark.unit
@@ -58,6 +59,11 @@ BUSY = docs.changed(
     drift=["variable LOG_LEVEL was changed since; deploy to apply it"],
     quarantined=[],
 )
+ASKS = docs.changed(
+    docs.ENVIRONMENT,
+    running=docs.changed(docs.BUSY, phase="awaiting_approval", step=None, text=None),
+    waiting_approvals=[BRIEF],
+)
 EMPTY = docs.changed(
     docs.ENVIRONMENT,
     live=None,
@@ -73,6 +79,10 @@ CASES: dict[str, tuple[Any, Draw]] = {
     "deploy-live": (docs.RUNNING, live),
     "deploy-live-paused": (docs.changed(docs.RUNNING, paused=True, serving=None), live),
     "deploy-waiting": (docs.WAITING, live),
+    "deploy-waiting-in-vain": (
+        docs.changed(docs.WAITING, approval={**BRIEF, "approvers": 0}),
+        live,
+    ),
     "deploy-approved": (docs.APPROVED, final),
     "approvals-list": (docs.APPROVALS, lambda d, p: approvals.listed(d, p, NOW)),
     "approvals-ask": (docs.APPROVAL, lambda d, p: approvals.asked(d, p, NOW)),
@@ -88,6 +98,7 @@ CASES: dict[str, tuple[Any, Draw]] = {
     "status": (docs.ENVIRONMENT, status),
     "status-busy": (BUSY, status),
     "status-empty": (EMPTY, status),
+    "status-asks": (ASKS, status),
     "env-list": (docs.OVERVIEW, lambda d, p: overview.environments(d, p, NOW)),
     "env-show": (
         docs.changed(docs.ENVIRONMENT, settings=docs.SETTINGS),
@@ -163,6 +174,9 @@ def test_a_step_s_clock_moves_with_the_time_and_never_backwards() -> None:
         assert f"{clock}  hold" in drawn
 
 
+@pytest.mark.attack(
+    "AG07", "text that moves the cursor or turns the direction", "stripped from every screen"
+)
 def test_text_from_outside_cannot_move_the_cursor() -> None:
     doc = docs.changed(docs.RUNNING, reason="\x1b[2J\x1b]0;owned\x07 now\u202e")
     for draw in (live, final):
@@ -174,6 +188,16 @@ def test_wide_letters_take_two_cells_and_are_cut_whole() -> None:
     assert cells("配置") == 4
     assert cut("配置配置配置", 9) == "配置配..."
     assert cells(cut("配置配置配置", 8)) <= 8
+
+
+def test_a_plot_of_nothing_but_zeros_invents_no_scale() -> None:
+    flat = {"difference": 0.0, "lower": 0.0, "upper": 0.0}
+    drawn = analysis.plot([{"bucket": n, **flat} for n in range(5)], PAINTS["80"])  # type: ignore[typeddict-item]
+    assert [line.split() for line in drawn] == [["+0.00%", "ooooo"]]
+    assert (
+        analysis.plot([{"bucket": 1, **flat, "upper": 0.01}], PAINTS["80"])[0].split()[0]
+        == "+1.00%"
+    )  # type: ignore[typeddict-item]
 
 
 def _without_colour(text: str) -> str:

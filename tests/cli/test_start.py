@@ -95,6 +95,7 @@ def test_it_is_nobody_s_child_and_in_a_session_of_its_own(place: Path) -> None:
 def test_its_home_is_private_and_it_cannot_be_replaced_by_the_directory_one_is_in(
     place: Path,
 ) -> None:
+    place.rmdir()
     _, pid, _ = ask(place, __version__)
     assert (place.stat().st_mode & 0o777, (place / "service.log").stat().st_mode & 0o777) == (
         0o700,
@@ -136,6 +137,7 @@ def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert "set ORCHESTRATE_HOME" in err
 
 
+@pytest.mark.attack("UP05", "a client meets an idle service of another version", "it is renewed")
 def test_an_idle_service_of_another_version_is_renewed(place: Path) -> None:
     _, old, _ = ask_old(place)
     code, new, err = ask(place, __version__)
@@ -144,6 +146,9 @@ def test_an_idle_service_of_another_version_is_renewed(place: Path) -> None:
     assert [version for version, _ in served(place)] == ["0.0.1", __version__]
 
 
+@pytest.mark.attack(
+    "UP05", "a client meets a busy service of another version", "it goes on, and the client says so"
+)
 def test_a_busy_service_of_another_version_goes_on_and_the_client_says_so(place: Path) -> None:
     _, old, _ = ask_old(place, "--busy")
     code, new, err = ask(place, __version__)

@@ -44,6 +44,11 @@ def gone(platform: Platform, revision: Revision) -> bool:
     return all(r.revision.key != revision.key for r in platform.provider.observe().running)
 
 
+@pytest.mark.attack(
+    "CR02",
+    "each call to a platform fails, before it arrives and after it was carried out",
+    "done once, by the same write",
+)
 @EACH
 class TestFailureAtEachCall:
     @needs("calls_fail")

@@ -219,6 +219,9 @@ class TestScaleAndStop:
 
 
 class TestFence:
+    @pytest.mark.attack(
+        "CF01", "a late write of a worker that was replaced, of every kind", "refused"
+    )
     @pytest.mark.trap(19)
     def test_refuses_every_older_write(self, platform: Platform) -> None:
         live = platform.live("1.0.0", 1)
@@ -251,6 +254,9 @@ class TestFence:
         assert platform.copies(live) == copies
         assert len(platform.provider.observe().running) == 1
 
+    @pytest.mark.attack(
+        "CF02", "a write that timed out arrives after later ones of the same worker", "refused"
+    )
     @pytest.mark.trap(19)
     def test_refuses_a_late_route_after_a_stop(self, platform: Platform) -> None:
         old = platform.live("1.0.0", 1)

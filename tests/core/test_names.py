@@ -37,7 +37,18 @@ def test_a_name_is_taken_as_it_is(name: str) -> None:
     assert check_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "Staging", "-a", "a_b", "a b", "a.b", "a\n", "é", "a" * 64])
+@pytest.mark.attack(
+    "FS03",
+    "an environment or app named .., a/b, NUL, 300 characters, or with letters that look alike",
+    "refused",
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "Staging", "-a", "a_b", "a b", "a.b", "a\n", "é", "a" * 64),
+        *("..", "a/b", "a\x00", "a" * 300, "pr\u043eduction", "a\u202e"),
+    ],
+)
 def test_a_name_that_is_no_label_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         check_name(name)

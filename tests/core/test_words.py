@@ -170,3 +170,16 @@ def test_every_phase_step_and_check_has_a_glyph() -> None:
     assert set(words.PHASES) == {phase.value for phase in Phase}
     assert {phase.value for phase in Phase if phase.terminal} == words.ENDED
     assert set(words.STEPS) == {state.value for state in StepState}
+
+
+@pytest.mark.parametrize(
+    ("approvers", "needs", "said"),
+    [(1, 1, None), (3, 2, None), (0, 1, "nobody else holds the role approver or admin here"),
+     (1, 3, "only 1 of 3 others hold the role approver or admin here")],
+)  # fmt: skip
+def test_a_request_that_nobody_there_can_meet_says_so(
+    approvers: int, needs: int, said: str | None
+) -> None:
+    found = words.too_few(approvers, needs, ["approver", "admin"])
+    assert (found or "").partition(";")[0] == (said or "")
+    assert found is None or found.endswith("orchestrate auth grant PERSON --role approver")

@@ -49,6 +49,11 @@ class Worker:
         self.durable.step(name, act)
 
 
+@pytest.mark.attack(
+    "UP01",
+    "a deployment of the old program goes on by the new one",
+    "by the steps it had, none twice",
+)
 def test_what_began_before_takes_the_steps_it_took_and_what_begins_now_the_new_ones(
     store: Store,
 ) -> None:

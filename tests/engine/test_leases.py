@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from orchestrate.engine.leases import Lease, is_free, take_first_free
 from tests.support.postgres import Postgres, postgres
@@ -98,3 +99,30 @@ def test_there_is_one_slot_on_a_file_and_many_on_a_server(
 
 def test_each_lease_has_a_token_of_its_own(home: Path, url: str) -> None:
     assert Lease("slot-0", home, url).token != Lease("slot-0", home, url).token
+
+
+@pytest.mark.system
+@pytest.mark.attack(
+    "CF06", "PostgreSQL ends the session that a worker holds its lease by", "it stops"
+)
+def test_a_lease_whose_session_was_ended_is_lost_and_free_for_another(
+    home: Path, server: Postgres
+) -> None:
+    url = server.database()
+    lease = Lease("slot-0", home, url)
+    assert lease.take()
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(
+            sa.text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    engine.dispose()
+    with pytest.raises(sa.exc.OperationalError):
+        lease.check()
+    other = Lease("slot-0", home, url)
+    eventually(other.take)
+    other.drop()
+    lease.drop()

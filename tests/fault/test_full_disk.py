@@ -50,6 +50,7 @@ def world(small_disk: Path) -> Iterator[World]:
         yield found
 
 
+@pytest.mark.attack("CR03", "the disk is full: a deployment, a rollback", "refused; goes")
 def test_a_full_disk_refuses_deployments_and_lets_a_rollback_pass(world: World) -> None:
     site = world.small("full", strategy={"type": "blue-green"})
     site.live("1.0.0")
@@ -65,6 +66,9 @@ def test_a_full_disk_refuses_deployments_and_lets_a_rollback_pass(world: World) 
     assert refusal(world) == "disk_full"
 
 
+@pytest.mark.attack(
+    "CR03", "the disk fills up during a canary", "neither it nor what serves is lost"
+)
 def test_a_disk_that_fills_up_during_a_canary_loses_neither_it_nor_what_serves(
     world: World,
 ) -> None:
@@ -82,6 +86,7 @@ def test_a_disk_that_fills_up_during_a_canary_loses_neither_it_nor_what_serves(
     assert site.serves() == done.serving == site.live_version()
 
 
+@pytest.mark.attack("CR03", "a service starts on a full disk", "it starts, and rolls back")
 def test_a_service_starts_on_a_full_disk(world: World) -> None:
     site = world.small("start", strategy={"type": "blue-green"})
     site.live("1.0.0")

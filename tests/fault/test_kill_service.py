@@ -115,6 +115,11 @@ def homes() -> Iterator[Homes]:
         yield Homes(launcher, made)
 
 
+@pytest.mark.attack(
+    "CR01",
+    "kill -9 before and after each journalled call: canary, rollback, undo, cancel",
+    "as if nothing was; each effect once",
+)
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.trap(31)
 def test_a_killed_service_goes_on_where_it_was(

@@ -78,6 +78,7 @@ class TestASupervisor:
         started = [e for e in site.effects() if e["what"] == "started"]
         assert len(started) == 2
 
+    @pytest.mark.attack("CR09", "a replica and who keeps it are killed together", "both come back")
     def test_killed_with_its_replica_is_followed_by_both(self, site: Site) -> None:
         for pid in (*supervisors(site.directory), *replicas(site)):
             kill(pid)
@@ -85,6 +86,9 @@ class TestASupervisor:
         assert len(replicas(site)) == 1
 
 
+@pytest.mark.attack(
+    "CR08", "the machine restarts", "what was live serves again once the service starts"
+)
 def test_everything_killed_serves_again_once_the_service_starts(world: World) -> None:
     site = world.small("reboot", strategy={"type": "blue-green"})
     site.live("1.0.0")
@@ -95,6 +99,11 @@ def test_everything_killed_serves_again_once_the_service_starts(world: World) ->
     assert len(replicas(site)) == 1
 
 
+@pytest.mark.attack(
+    "CF01",
+    "a service freezes in a canary and another takes over",
+    "the frozen one is ended first; each write once",
+)
 @pytest.mark.trap(19)
 def test_a_frozen_service_is_replaced_and_its_deployment_goes_on(world: World) -> None:
     site = world.small("frozen", strategy=HELD)
@@ -116,6 +125,7 @@ def test_a_frozen_service_is_replaced_and_its_deployment_goes_on(world: World) -
     assert len(numbers) == len(set(numbers)), "each document was written once"
 
 
+@pytest.mark.attack("CF03", "a second service of one home", "it ends, and leaves the first")
 def test_a_second_service_of_a_home_ends_and_leaves_the_first(world: World) -> None:
     second = Service(world.home)
     pid = world.service.pid

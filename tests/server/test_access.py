@@ -61,6 +61,7 @@ def test_what_was_refused_is_in_the_trail_with_who_asked(office: Office) -> None
     answer = office.remotes[Role.VIEWER].call("POST", "/api/people", {"person": "mallory"})
     found = answer.document["error"]
     assert isinstance(found, dict)
+    assert found["fix"] == ["an admin grants it: orchestrate auth grant PERSON --role admin"]
     newest = office.trail(action="call.set_person", outcome="refused")[0]
     assert (newest["actor"], newest["request_id"]) == ("vic", found["request_id"])
     assert newest["details"] == {

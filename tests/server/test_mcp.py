@@ -46,6 +46,9 @@ def log(world: World) -> str:
 
 
 @every_mode
+@pytest.mark.attack(
+    "AG06", "the list changes with the era of the protocol, or between calls", "it does not"
+)
 async def test_the_list_is_the_committed_one_in_every_era(world: World, mode: Mode) -> None:
     async with agent(world.home, mode=mode) as client:
         assert client.protocol_version == ("2025-11-25" if mode == "legacy" else "2026-07-28")

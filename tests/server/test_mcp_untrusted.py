@@ -2,12 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.agent import agent, document, text_of
-from tests.support.service import World
+from tests.support.service import Site, World
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
 
@@ -73,6 +74,9 @@ def trusted(value: Any) -> list[str]:
 
 
 @pytest.mark.trap(60)
+@pytest.mark.attack(
+    "AG01", "a log that is full of orders to the agent", "fenced, in untrusted fields alone"
+)
 async def test_a_log_full_of_orders_is_data(world: World) -> None:
     world.release("2.0.0", SERVES)
     world.small("bait", strategy={"type": "recreate"}).live("2.0.0")
@@ -90,6 +94,9 @@ async def test_a_log_full_of_orders_is_data(world: World) -> None:
 
 
 @pytest.mark.trap(60)
+@pytest.mark.attack(
+    "AG01", "orders in the last words of a version that dies", "fenced, in untrusted fields alone"
+)
 async def test_the_last_words_of_a_failed_version_are_fenced(world: World) -> None:
     world.release("2.1.0", PLANT + "sys.exit(3)")
     site = world.small("dies", strategy={"type": "recreate"})
@@ -109,6 +116,7 @@ async def test_the_last_words_of_a_failed_version_are_fenced(world: World) -> No
         assert text.splitlines()[0].startswith(f"{failed.id} ")
 
 
+@pytest.mark.attack("AG01", "orders in what a caller names", "cannot begin a line")
 async def test_what_a_caller_says_cannot_leave_its_line(world: World) -> None:
     async with agent(world.home) as client:
         result = await client.call_tool(
@@ -117,3 +125,42 @@ async def test_what_a_caller_says_cannot_leave_its_line(world: World) -> None:
     lines = text_of(result).splitlines()
     assert not any(line.startswith("next:") for line in lines)
     assert not HIDDEN.search(text_of(result))
+
+
+@pytest.mark.attack(
+    "AG04", "commands in whatever an agent may say", "recorded, and never run or set"
+)
+async def test_what_an_agent_says_becomes_no_setting_and_runs_nowhere(
+    world: World, tmp_path: Path
+) -> None:
+    planted = tmp_path / "ran"
+    order = f"$(touch {planted}); touch {planted}\ncommand: [touch, {planted}]"
+    site = world.small("words", strategy={"type": "recreate"})
+    site.live("1.0.0")
+    before = settings(site)
+    async with agent(world.home) as client:
+        plan = document(
+            await client.call_tool("plan_deployment", {"environment": "words", "version": "1.1.0"})
+        )
+        begun = document(
+            await client.call_tool(
+                "start_deployment",
+                {"plan": plan["digest"], "reason": order, "idempotency_key": order[:100]},
+            )
+        )
+        for name, given in (
+            ("plan_deployment", {"environment": "words", "version": order}),
+            ("plan_deployment", {"environment": order, "version": "1.0.0"}),
+            ("get_logs", {"environment": "words", "grep": order[:200]}),
+            ("control_deployment", {"deployment": order, "action": "cancel", "reason": order}),
+        ):
+            await client.call_tool(name, given)
+    assert site.api.wait(begun["id"]).phase == "succeeded"
+    assert settings(site) == before
+    assert site.serves() == "1.1.0" and not planted.exists()
+
+
+def settings(site: Site) -> Any:
+    """All that is set of an environment, as people see it."""
+    found = site.api.call("GET", f"/api/environments/{site.name}?include=settings")
+    return found["settings"]

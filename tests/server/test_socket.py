@@ -5,7 +5,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,9 +45,59 @@ def test_a_socket_is_made_anew_and_private_whatever_stood_there(home: Path, tmp_
         service.stop()
 
 
-@pytest.mark.attack("HT09", "many services are started on one home at once", "one serves")
+@pytest.mark.attack("FS06", "the state directory, or the one of its sockets, is a link, another "
+                    "user's, or open to others", "the service does not start")  # fmt: skip
+@pytest.mark.parametrize("name", [".", "run"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: link(path), "it is a symbolic link"),
+        (lambda path: path.chmod(0o770), "others may write it: its mode is 0770"),
+        (lambda path: path.chmod(0o707), "others may write it: its mode is 0707"),
+        (lambda path: give_away(path), f"it belongs to user {NOBODY}"),
+    ],
+)
+def test_a_state_directory_that_is_not_the_services_own_is_refused(
+    tmp_path: Path, name: str, spoil: Callable[[Path], None], said: str
+) -> None:
+    (tmp_path / "home" / "run").mkdir(parents=True, mode=0o700)
+    home = tmp_path / "home"
+    spoil(home / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrate", "serve"],
+        env={**Service(home).surroundings(), "ORCHESTRATE_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2 and said in done.stderr
+    assert "chmod 700" in done.stderr or "ORCHESTRATE_HOME" in done.stderr
+    assert not (home / "store.db").exists() and not (home / "run" / "service.lock").exists()
+
+
+def test_a_client_tells_why_its_service_does_not_start_there(home: Path) -> None:
+    home.chmod(0o777)
+    with pytest.raises(ServiceUnreachable) as caught:
+        start.reach(str(home), warn=lambda text: None)
+    assert any("others may write it: its mode is 0777" in line for line in caught.value.why)
+
+
+def link(path: Path) -> None:
+    """Put a link to it in its place."""
+    path = path.resolve()
+    path.rename(moved := path.with_name("moved"))
+    path.symlink_to(moved)
+
+
+def give_away(path: Path) -> None:
+    need(os.geteuid() == 0, "root", "sudo make test")
+    os.chown(path, NOBODY, -1)
+
+
+@pytest.mark.attack("HT09", "50 services are started on one home at once", "one serves")
 def test_of_many_that_start_one_serves(home: Path) -> None:
-    services = [Service(home) for _ in range(6)]
+    services = [Service(home) for _ in range(50)]
     started = [service._spawn(()) for service in services]
     try:
         eventually(lambda: sum(each.poll() is None for each in started) == 1, within_s=60)

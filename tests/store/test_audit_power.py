@@ -90,6 +90,11 @@ def cuts(recorded: Recorded, full: bool) -> Iterator[list[str]]:
         yield after_the_cut(recorded, at, length, garbage)
 
 
+@pytest.mark.attack(
+    "CR05",
+    "the log of the database is cut at 300 places, with and without rubbish behind",
+    "it opens, and the trail is whole",
+)
 @pytest.mark.attack("AU08", "the power goes after a head was written, 300 times", "no false alarm")
 def test_a_power_cut_is_never_taken_for_tampering(recorded: Recorded) -> None:
     assert [found for found in cuts(recorded, full=True) if found] == []

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import shutil
+import signal
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from orchestrate.core.errors import UsageProblem
+from orchestrate.store.audit_check import verify
 from orchestrate.store.database import HEAD, Store
 from orchestrate.store.migrations import upgrade
 from tests.support.repository import SOURCE
@@ -54,6 +62,72 @@ def test_tables_of_others_are_left_alone(url: str) -> None:
         assert connection.scalar(sa.text("SELECT workflow_uuid FROM workflow_status")) == "d1"
     assert differences(store) == []
     store.close()
+
+
+@pytest.mark.attack(
+    "UP02", "an older version meets the database of a newer one", "refused; left alone"
+)
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(store: Store) -> None:
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9000'"))
+    with pytest.raises(UsageProblem, match="newer version") as caught:
+        store.migrate()
+    assert "9000" in caught.value.why[0] and caught.value.fix
+    assert store.schema() == "9000"
+
+
+@pytest.mark.attack(
+    "UP03", "kill -9 in the middle of each migration of the schema", "the next completes it"
+)
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_migration_of_the_schema_that_was_killed_is_completed_by_the_next(
+    tmp_path: Path, revision: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    before = [each for each in REVISIONS if each < revision]
+    if before:
+        upgrade_to(url, before[-1])
+    writes = counted(url, tmp_path, revision)
+    assert writes
+    for number in sorted({1, writes // 2, writes}):
+        child = multiprocessing.get_context("fork").Process(
+            target=upgrade_to, args=(url, revision, number)
+        )
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+    store = Store(url)
+    store.migrate()
+    assert store.schema() == HEAD and differences(store) == []
+    with store.session() as session:
+        assert verify(session, [], None).problems == []
+    store.close()
+
+
+def upgrade_to(url: str, revision: str, die_at: int | None = None) -> int:
+    """Apply migrations; returns the number of statements that write. With `die_at` the process is
+    killed right after that one."""
+    store = Store(url)
+    writes = 0
+
+    def count(*given: object) -> None:
+        nonlocal writes
+        writes += not str(given[2]).lstrip().upper().startswith(("SELECT", "PRAGMA"))
+        if writes == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sa.event.listen(store.engine, "after_cursor_execute", count)
+    upgrade(store.engine, revision)
+    store.close()
+    return writes
+
+
+def counted(url: str, directory: Path, revision: str) -> int:
+    """Statements that write of one migration, tried on a copy."""
+    copy = directory / "copy.db"
+    if Path(url.removeprefix("sqlite:///")).exists():
+        shutil.copy(url.removeprefix("sqlite:///"), copy)
+    return upgrade_to(f"sqlite:///{copy}", revision)
 
 
 def differences(store: Store) -> list[object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ class Forge:
     statuses: dict[str, list[Any]] = field(default_factory=dict)
     runs: dict[str, list[Any]] = field(default_factory=dict)
     analyses: list[Any] = field(default_factory=list)
+    holes: list[tuple[int, ...]] = field(default_factory=list)
+    """Of each analysis the numbers of the alerts that it found."""
     alerts: list[Any] = field(default_factory=list)
     dependencies: list[Any] = field(default_factory=list)
     scanning: bool = True
@@ -68,18 +70,32 @@ class Forge:
             }
         )
 
-    def analysis(self, sha: str, error: str = "", ref: str = "refs/heads/main") -> None:
+    def analysis(
+        self,
+        sha: str,
+        error: str = "",
+        ref: str = "refs/heads/main",
+        at: str = AT,
+        holes: Sequence[int] = (),
+        category: str = "python",
+    ) -> None:
+        """An analysis of a commit, in which it found these alerts."""
         self.analyses.append(
-            {"ref": ref, "commit_sha": sha, "error": error, "created_at": AT, "results_count": 0,
+            {"id": len(self.analyses) + 1, "ref": ref, "commit_sha": sha, "error": error,
+             "created_at": at, "results_count": len(holes), "category": category,
              "tool": {"name": "CodeQL"}}
         )  # fmt: skip
+        self.holes.append(tuple(holes))
 
-    def alert(self, rule: str, severity: str | None, level: str = "warning") -> None:
+    def alert(
+        self, rule: str, severity: str | None, level: str = "warning", dismissed: bool = False
+    ) -> int:
+        """An alert, of no commit until an analysis finds it there; returns its number."""
         self.alerts.append(
             {
                 "number": len(self.alerts) + 1,
                 "created_at": AT,
-                "state": "open",
+                "state": "dismissed" if dismissed else "open",
                 "rule": {
                     "id": rule,
                     "severity": level,
@@ -94,6 +110,7 @@ class Forge:
                 },
             }
         )
+        return len(self.alerts)
 
     def dependency(self, ghsa: str, severity: str) -> None:
         self.dependencies.append(
@@ -125,13 +142,16 @@ class Forge:
             return Response('{"message": "Not Found"}', 404)
         routes: dict[str, Callable[[], Response]] = {
             "code-scanning/analyses": lambda: self._scanning(request, "analyses", self.analyses),
-            "code-scanning/alerts": lambda: self._scanning(request, "alerts", self.alerts),
+            "code-scanning/alerts": lambda: self._scanning(request, "alerts", self._told(request)),
             "dependabot/alerts": lambda: self._paged(
                 request, "dependabot-alerts", self.dependencies
             ),
         }
         if path in routes:
             return routes[path]()
+        if path.startswith("code-scanning/analyses/"):
+            assert request.headers["Accept"] == "application/sarif+json"
+            return Response(json.dumps(self._sarif(int(path.rpartition("/")[2]))))
         _, sha, what = path.split("/")
         if what == "status":
             listed = self.statuses.get(sha, [])
@@ -141,6 +161,50 @@ class Forge:
         return self._paged(
             request, "check-runs", listed, "check_runs", {"total_count": len(listed)}
         )
+
+    def _told(self, request: Request) -> list[Any]:
+        """The alerts of a state; of a ref those that its newest analysis found."""
+        ref, state = request.args.get("ref"), request.args.get("state")
+        newest = [n for n, a in enumerate(self.analyses) if a["ref"] == ref][-1:]
+        there = set(self.holes[newest[0]]) if newest else set[int]()
+        return [
+            a
+            for a in self.alerts
+            if state in (None, a["state"]) and (ref is None or a["number"] in there)
+        ]
+
+    def _sarif(self, number: int) -> dict[str, Any]:
+        """What an analysis found, as GitHub gives it: the rules in an extension of the tool."""
+        found = [self.alerts[hole - 1] for hole in self.holes[number - 1]]
+        score = {"low": "2.0", "medium": "5.0", "high": "8.0", "critical": "9.5"}
+        rules = [
+            {"id": a["rule"]["id"], "defaultConfiguration": {"level": a["rule"]["severity"]},
+             "properties": {"security-severity": score[level]}
+             if (level := a["rule"]["security_severity_level"]) else {}}
+            for a in found
+        ]  # fmt: skip
+        results = [
+            {
+                "rule": {"id": a["rule"]["id"], "index": n, "toolComponent": {"index": 0}},
+                "ruleId": a["rule"]["id"],
+                "message": {"text": a["rule"]["description"]},
+                "locations": [
+                    {
+                        "physicalLocation": {
+                            "artifactLocation": {"uri": "app.py"},
+                            "region": {"startLine": 3},
+                        }
+                    }
+                ],
+                "properties": {"github/alertNumber": a["number"]},
+            }
+            for n, a in enumerate(found)
+        ]
+        tool = {
+            "driver": {"name": "CodeQL", "rules": [{"id": "another"}]},
+            "extensions": [{"name": "codeql/python-queries", "rules": rules}],
+        }
+        return {"version": "2.1.0", "runs": [{"tool": tool, "results": results}]}
 
     def _scanning(self, request: Request, what: str, items: list[Any]) -> Response:
         if not self.scanning:

@@ -34,6 +34,7 @@ def main() -> int:
     if given.once and not given.once.exists():
         given.once.touch()
         return 0
+    (HOME / "run").mkdir(mode=0o700, exist_ok=True)
     with open(HOME / "run" / "stub.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -53,6 +53,19 @@ class TestAYes:
         erin.decide(world.api, waits.approval)
         assert waits.wait().phase == "succeeded"
 
+    def test_that_nobody_there_can_give_is_told_where_it_is_asked_and_by_the_doctor(
+        self, world: World, dana: Person
+    ) -> None:
+        waits = gate(world, "unmet", count=9)
+        said = "of 9 others hold the role approver here; an admin gives it: orchestrate auth grant"
+        asked = waits.api.call("POST", f"/api/deployments/{waits.id}/request-approval", {})
+        assert said in str(asked["summary"])
+        needs = waits.shown()["needs"]
+        assert isinstance(needs, dict) and 1 <= int(str(needs["approvers"])) < 9
+        doctor = str(waits.api.call("GET", "/api/doctor")["checks"])
+        assert "approvers (unmet)" in doctor and "of 9 others hold" in doctor
+        waits.api.control(waits.id, "cancel")
+
     def test_by_a_passphrase_counts_and_a_wrong_one_does_not(
         self, world: World, dana: Person, store: Store
     ) -> None:

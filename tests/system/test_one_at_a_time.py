@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import JsonValue
@@ -130,6 +132,28 @@ def test_the_same_plan_twice_is_one_deployment(world: World) -> None:
     assert len(site.api.history(site.name)) == 2
 
 
+@pytest.mark.attack("CF04", "200 starts at once, of the same plan and of another", "one runs")
+def test_of_many_starts_at_once_one_runs(world: World) -> None:
+    site = world.small("many", strategy=HELD)
+    site.live("1.0.0")
+    plans = [str(site.api.plan(site.name, version)["digest"]) for version in ("1.1.0", "2.0.0")]
+
+    def start(number: int) -> str:
+        try:
+            return site.api.start(plans[number % 2]).id
+        except Problem as problem:
+            return problem.code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = Counter(pool.map(start, range(200)))
+    assert set(answers) - {"environment_busy"} == {site.api.history(site.name)[0]["id"]}
+    assert len(answers) == 2 and sum(answers.values()) == 200
+    assert len(site.api.history(site.name)) == 2
+    (running,) = set(answers) - {"environment_busy"}
+    promote(site, running)
+
+
+@pytest.mark.attack("CF08", "a rollback beside a deployment that runs", "one at a time")
 def test_a_rollback_while_a_deployment_runs_is_refused(world: World) -> None:
     site = world.small("rollback", strategy=AT_ONCE)
     for version in ("1.0.0", "1.1.0"):

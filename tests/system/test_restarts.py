@@ -30,6 +30,11 @@ def world() -> Iterator[World]:
         yield found
 
 
+@pytest.mark.attack(
+    "CR08",
+    "the service is ended and started again and again during a canary",
+    "it goes on where it was",
+)
 def test_more_orderly_restarts_than_deaths_that_are_survived_undo_nothing(world: World) -> None:
     site = world.small("patient", strategy=HELD)
     site.live("1.0.0")

@@ -79,6 +79,18 @@ def test_a_plan_takes_a_change_of_settings_back_within_one_version(world: World)
     assert shown["drift"] == ["variable COLOUR was changed since; deploy to apply it"]
 
 
+def test_traffic_that_a_deployment_moves_is_no_drift(world: World) -> None:
+    site = world.small("moving", strategy=AT_ONCE)
+    site.live("1.0.0")
+    site.change(strategy={"type": "blue-green", "bake_s": 120})
+    baking = site.begin("1.1.0")
+    eventually(lambda: site.api.environment(site.name)["weights_percent"] == {"1.1.0": 100})
+    shown = site.api.environment(site.name)
+    assert (shown["live"]["version"], shown["drift"]) == ("1.0.0", [])  # type: ignore[index,call-overload]
+    site.api.control(baking.id, "cancel")
+    assert site.api.wait(baking.id).terminal
+
+
 @pytest.mark.trap(11)
 def test_a_rollback_never_waits_behind_a_deployment(world: World) -> None:
     site = world.small("hurry", strategy=HELD, when_busy="queue")

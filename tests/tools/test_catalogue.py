@@ -9,6 +9,7 @@ import mcp_types as types
 import pytest
 from jsonschema import Draft202012Validator
 
+from orchestrate.core.environment import Environment
 from orchestrate.server.mcp import catalogue
 from orchestrate.server.mcp.limits import MCP_TOOLS, TOOLSETS, Limits
 from tests.support.snapshot import Snapshot
@@ -37,6 +38,7 @@ def arguments(tool: Any) -> dict[str, Json]:
 every_tool = pytest.mark.parametrize("tool", MCP_TOOLS, ids=lambda tool: tool.name)
 
 
+@pytest.mark.attack("AG06", "a tool or its description changes", "the committed one alone is shown")
 @every_tool
 def test_a_tool_is_shown_as_committed(tool: Any, snapshot: Snapshot) -> None:
     text = json.dumps(shown(tool), indent=2, ensure_ascii=False) + "\n"
@@ -91,6 +93,24 @@ def test_every_argument_is_described_and_others_are_refused(tool: Any) -> None:
 @every_tool
 def test_no_argument_stands_for_a_persons_yes(tool: Any) -> None:
     assert not [name for name in arguments(tool) if ASKS_FOR_TRUST.search(name)]
+
+
+@pytest.mark.attack("AG04", "an argument of an agent's tool that is a setting", "there is none")
+@every_tool
+def test_no_argument_is_a_setting_that_runs(tool: Any) -> None:
+    """Commands, urls, paths and variables are set by people alone. What an agent may say beside a
+    name is a choice of what is there, a number, or words that are recorded."""
+    settings = named(Environment) - {"app", "name", "version", "reason"}
+    shared = {name: arguments(tool)[name] for name in arguments(tool) if name in settings}
+    for name, argument in shared.items():
+        assert "enum" in argument or argument["type"] in ("number", "boolean", "integer"), name
+
+
+def named(model: Any) -> set[str]:
+    """The names of all fields of a model and of the models within it."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return {name for part in parts for name in part.get("properties", {})}
 
 
 @every_tool

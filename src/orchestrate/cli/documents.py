@@ -124,6 +124,7 @@ class ApprovalBrief(TypedDict):
     has: int
     needs: int
     roles: list[str]
+    approvers: int
     expires_at: str
     waiting_since: str
     by: list[str]
@@ -347,6 +348,7 @@ class Environment(TypedDict):
     traffic: Traffic | None
     running: Running | None
     queued: list[Running]
+    waiting_approvals: list[ApprovalBrief]
     rollback_target: RollbackTarget | None
     kept_until: str | None
     drift: list[str]

@@ -166,12 +166,16 @@ def _spawn(directory: str, log: str) -> "Popen[bytes]":
 
 
 def _prepare(directory: str) -> str:
-    """The home, private, and service.log in it, which is begun anew when it has grown."""
+    """The home, made private where there is none, and service.log in it, which is begun anew when
+    it has grown. A home that is there is for the service to judge."""
     log = os.path.join(directory, "service.log")
     try:
-        os.makedirs(os.path.join(directory, "run"), mode=0o700, exist_ok=True)
-        os.chmod(directory, 0o700)
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.makedirs(os.path.dirname(directory), exist_ok=True)
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            pass
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
         grown = os.fstat(out).st_size > LOG_BYTES
         os.close(out)
         if grown:

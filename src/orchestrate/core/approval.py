@@ -31,7 +31,8 @@ class Factor(StrEnum):
     """A token of theirs."""
     PASSPHRASE = "passphrase"
     ELICITATION = "elicitation"
-    """The question an agent's client asks: its answer can be automated. Never in production."""
+    """The question an agent's client asks: its answer can be automated. Nothing counts it, and
+    `orchestrate.yaml` does not take it; rows of earlier settings may hold it."""
 
 
 class Approvals(Model):

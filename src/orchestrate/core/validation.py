@@ -59,6 +59,9 @@ class Tests(Model):
     timeout_s: float = Field(default=1800.0, gt=0, le=_DAY_S)
     github: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$")
     """`owner/repository`: the commit's combined status and its check runs."""
+    names: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Of these, the check runs and status contexts that must be there and decide the age; none:
+    whatever is found."""
 
 
 class Allowance(Model):

@@ -4,7 +4,7 @@ Everything works on the documents as JSON (mappings) or on plain values, needs n
 package, and asks neither the clock nor the time zone: moments arrive in the zone they are shown in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -101,6 +101,16 @@ def actor(who: object) -> str:
         return "-"
     behalf = who.get("on_behalf_of")
     return f"{who.get('actor')} for {behalf}" if behalf else str(who.get("actor"))
+
+
+def too_few(approvers: int, needs: int, roles: Sequence[str]) -> str | None:
+    """That a request cannot be met by the people there are, and what changes that; None when it
+    can."""
+    if approvers >= needs:
+        return None
+    who = "nobody else holds" if not approvers else f"only {approvers} of {needs} others hold"
+    grant = f"orchestrate auth grant PERSON --role {roles[0]}"
+    return f"{who} the role {' or '.join(roles)} here; an admin gives it: {grant}"
 
 
 def step_title(step: Json) -> str:

@@ -13,6 +13,7 @@ from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
 from orchestrate.core.steps import takes
 from orchestrate.core.windows import Exemption
+from orchestrate.engine.checks.age import AHEAD
 from orchestrate.engine.checks.subject import Recall, Subject, Target
 from orchestrate.engine.site import Place, learn, secrets_of, site_of
 from orchestrate.store import evidence, revisions
@@ -20,8 +21,6 @@ from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
 
 _SEEN = " (seen "
-AHEAD = timedelta(minutes=5)
-"""How far the clock of whoever dated evidence may be ahead of ours."""
 
 
 def subject_of(

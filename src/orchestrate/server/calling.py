@@ -86,7 +86,7 @@ def _permit(tool: Operation[Any, Any], context: Context) -> None:
         raise Forbidden(
             f"{tool.name} needs the role {tool.role.value}",
             why=[f"{principal.name} has {held}"],
-            fix=["an administrator grants it: orchestrate auth grant PERSON ROLE"],
+            fix=[f"an admin grants it: orchestrate auth grant PERSON --role {tool.role.value}"],
         )
     if principal.kind == "agent" and not tool.mcp and not tool.hints.read_only:
         raise Forbidden(

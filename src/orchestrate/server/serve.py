@@ -25,6 +25,7 @@ from orchestrate.core.errors import UsageProblem
 from orchestrate.engine import ballast
 from orchestrate.engine.revealed import MaskingFormatter
 from orchestrate.providers.processes.dump import undumpable
+from orchestrate.server import private
 
 LONGEST_SOCKET_PATH = 100
 LOG_BYTES, LOG_FILES = 5 * 1024 * 1024, 3
@@ -80,8 +81,7 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
 
 def _make_home(home: Path) -> Path:
     for directory in (home, home / "run"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
+        private.directory(directory)
     return home
 
 

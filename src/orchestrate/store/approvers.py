@@ -68,6 +68,17 @@ def others(session: Session, person: str, roles: Sequence[Role]) -> bool:
     )
 
 
+def able(session: Session, person: str | None, roles: Sequence[Role], environment: str) -> int:
+    """How many people may approve in `environment`, an `app/name`, what `person` asked for, or
+    what nobody did yet."""
+    return sum(
+        bool(set(roles) & row.held)
+        and Standing(row.name, row.held, tuple(row.environments)).reaches(environment)
+        and not (person is not None and same_person(row.name, person))
+        for row in people.every(session)
+    )
+
+
 def _by_token(session: Session, row: PersonRow, identity: str) -> Standing | None:
     """A token has what it was given, as far as its person still has that; an agent's approves
     nothing."""

@@ -17,7 +17,7 @@ from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session as Session  # for tools and engine: they know the store only
 
-from orchestrate.core.errors import DiskFull
+from orchestrate.core.errors import DiskFull, UsageProblem
 
 SCOPE = "scope"
 """In a session's `info`: the environments that it shows; none means all."""
@@ -91,9 +91,19 @@ class Store:
         return found
 
     def migrate(self) -> None:
-        """Bring the schema to HEAD. Callers hold the service's lock, or the database's own."""
-        if self.schema() == HEAD:
+        """Bring the schema to HEAD. Callers hold the service's lock, or the database's own.
+
+        Raises UsageProblem for a database of a newer version, which is left as it is.
+        """
+        found = self.schema()
+        if found == HEAD:
             return
+        if found is not None and found > HEAD:
+            raise UsageProblem(
+                "the database is of a newer version of Orchestrate",
+                why=[f"its schema is {found}, and this version knows {HEAD}; nothing was changed"],
+                fix=["install the version that wrote it, or restore the database from before"],
+            )
         from orchestrate.store.migrations import upgrade
 
         upgrade(self.engine)

@@ -4,6 +4,7 @@ import time
 
 from pydantic import Field
 
+from orchestrate.core import words
 from orchestrate.core.approval import Decision, State
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Phase
@@ -203,6 +204,8 @@ def _asked(session: Session, row: ApprovalRow) -> AskedDocument:
             f"{row.name} asks for {people}: {where} {brief.command}"
             f" (plan {short(row.plan_digest)}, until {row.expires_at:%H:%M} UTC)"
         )
+        lacks = words.too_few(brief.approvers, brief.needs, brief.roles)
+        summary += f"; {lacks}" if lacks else ""
     return AskedDocument(
         approval_id=row.name,
         state=brief.state,

@@ -130,6 +130,8 @@ class ApprovalBrief(Document):
     """People who said yes."""
     needs: int
     roles: list[str]
+    approvers: int
+    """People who hold one of these roles here and did not ask for it."""
     expires_at: Time
     waiting_since: Time
     by: list[str]

@@ -115,7 +115,7 @@ def environment_document(
         waiting_approvals=_waiting(session, row),
         rollback_target=target,
         kept_until=row.kept_until,
-        drift=_drift(settings, live_row, observed),
+        drift=_drift(settings, live_row, observed, moving=running is not None),
         quarantined=sorted({r.version for r in revisions.quarantined(session, row)}),
         requires_approval=rule_of(settings) is not None,
         window=_window(settings),
@@ -256,9 +256,10 @@ def _add(before: Counts | None, count: RequestCounts) -> Counts:
 
 
 def _drift(
-    settings: Environment, live: RevisionRow | None, observed: LiveState | None
+    settings: Environment, live: RevisionRow | None, observed: LiveState | None, *, moving: bool
 ) -> list[str]:
-    """Where what is set, what is live and what is observed differ."""
+    """Where what is set, what is live and what is observed differ. While a deployment moves the
+    traffic, that is not drift."""
     if live is None:
         return []
     found: list[str] = []
@@ -268,7 +269,7 @@ def _drift(
             found.append(f"variable {name} was changed since; deploy to apply it")
     if settings.config != revision.config:
         found.append("config was changed since; deploy to apply it")
-    if observed is not None and observed.shares and observed.percent(live.key) == 0:
+    if not moving and observed is not None and observed.shares and observed.percent(live.key) == 0:
         found.append(f"traffic is not on {live.version}, which is recorded as live")
     return found
 

@@ -8,7 +8,14 @@ from orchestrate.core.approval import State
 from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.links import public_url
-from orchestrate.store import approvals, deployments, environments, revisions, verification
+from orchestrate.store import (
+    approvals,
+    approvers,
+    deployments,
+    environments,
+    revisions,
+    verification,
+)
 from orchestrate.store.approvals import ApprovalRow
 from orchestrate.store.database import Session
 from orchestrate.store.tables import DeploymentRow as DeploymentRecord
@@ -122,6 +129,7 @@ def brief(session: Session, row: ApprovalRow) -> ApprovalBrief:
         has=len({each.person_key for each in decided if each.decision == "approve"}),
         needs=rule.count,
         roles=[role.value for role in rule.roles],
+        approvers=approvers.able(session, row.person, rule.roles, row.environment),
         expires_at=row.expires_at,
         waiting_since=row.created_at,
         by=list(dict.fromkeys(each.person for each in decided if each.decision == ends)),

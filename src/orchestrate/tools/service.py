@@ -5,11 +5,14 @@ import platform
 import shutil
 from typing import Literal
 
+from orchestrate.core import words
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import Forbidden, InvalidInput, OrchestrateError
+from orchestrate.core.protection import rule_of
 from orchestrate.engine.checks.disk import watermark
 from orchestrate.engine.site import site_of
-from orchestrate.store import deployments, environments
+from orchestrate.store import approvers, deployments, environments
+from orchestrate.store.database import Session
 from orchestrate.store.tables import EnvironmentRow
 from orchestrate.tools.documents import Document
 from orchestrate.tools.operation import Arguments, Context
@@ -83,7 +86,8 @@ def doctor(context: Context, given: Nothing) -> DoctorDocument:
     """What deployments here will need, and whether it is there."""
     with context.service.store.session() as session:
         rows = environments.every(session)
-    results = [_python(), _store(context), _disk(context)]
+        guarded = [_approvers(session, row) for row in rows]
+    results = [_python(), _store(context), _disk(context), *filter(None, guarded)]
     seen: set[tuple[str, str]] = set()
     for row in rows:
         for result in _provider(context, row):
@@ -94,6 +98,20 @@ def doctor(context: Context, given: Nothing) -> DoctorDocument:
         ok=not any(r.blocks for r in results),
         checks=[check_document(r) for r in results],
     )
+
+
+def _approvers(session: Session, row: EnvironmentRow) -> CheckResult | None:
+    """Whether there are people who can say yes; nothing where nobody has to."""
+    rule = rule_of(environments.as_environment(row))
+    if rule is None:
+        return None
+    where = f"{row.app}/{row.name}"
+    found = approvers.able(session, None, rule.roles, where)
+    lacks = words.too_few(found, rule.count, [role.value for role in rule.roles])
+    if lacks:
+        text, _, fix = lacks.partition("; ")
+        return CheckResult(f"approvers ({row.name})", "fail", text, fix)
+    return CheckResult(f"approvers ({row.name})", "pass", f"{found} can say yes, {rule.count} must")
 
 
 def _python() -> CheckResult:

@@ -60,7 +60,9 @@ def test_a_rule_that_cannot_be_is_refused(rule: str, said: str) -> None:
     assert said in problems(rule)
 
 
-def test_an_agents_client_is_refused_in_production_alone() -> None:
-    assert "an agent's client can answer" in problems("approvals: {from: [ssh, elicitation]}")
-    found = read("approvals: {from: [elicitation]}", "staging").approvals
-    assert found is not None and found.factors == (Factor.ELICITATION,)
+@pytest.mark.parametrize("kind", ["staging", "production"])
+@pytest.mark.parametrize("ways", ["elicitation", "ssh, elicitation"])
+def test_a_way_to_approve_that_nothing_counts_is_refused(kind: str, ways: str) -> None:
+    said = problems(f"approvals: {{from: [{ways}]}}", kind)
+    assert "takes elicitation, which is not counted" in said
+    assert "write some of ssh, token, passphrase" in said

@@ -78,6 +78,15 @@ def test_every_key_of_checks_reaches_its_field() -> None:
     assert found.required == ("signature", "tests")
 
 
+def test_the_checks_that_must_be_at_github_are_named_and_change_no_digest_where_they_are_not() -> (
+    None
+):
+    named = checks("{tests: {github: a/b, names: [unit tests, ci]}}")
+    assert named.tests is not None and named.tests.names == ("unit tests", "ci")
+    plain = checks("{tests: {github: a/b}}")
+    assert "names" not in plain.model_dump()["tests"] and plain.digest != named.digest
+
+
 @pytest.mark.parametrize(
     ("key", "report", "program"),
     [("pip_audit", "pip-audit", "pip-audit"), ("npm_audit", "npm-audit", "npm")],
@@ -100,6 +109,7 @@ def test_an_audit_has_its_usual_command_and_can_have_another(
         ("{tests: {command: a b}}", "write a list of arguments"),
         ("{tests: {github: nothing}}", "write owner/repository"),
         ("{tests: {github: a/b, junit: r.xml}}", "needs a command"),
+        ("{tests: {command: [a], names: [b]}}", "names checks at GitHub"),
         ("{tests: {command: [a], junit: ../r.xml}}", "leads out of the checkout"),
         ("{tests: {command: [a], junit: /etc/passwd}}", "leads out of the checkout"),
         ("{security: {command: [a]}}", "has none of sarif"),

@@ -178,3 +178,16 @@ def test_a_report_without_an_answer_is_none(report: str, body: Any) -> None:
 def test_what_is_no_json_is_refused(content: bytes) -> None:
     with pytest.raises(ReportInvalid):
         read(content, "sarif")
+
+
+def test_the_rule_of_a_result_is_that_of_the_extension_it_names() -> None:
+    """As CodeQL writes it: the driver has rules of other numbers, or none."""
+    body = json.loads(json.dumps(SARIF))
+    (run,) = body["runs"]
+    grave = {"id": "py/sql", "properties": {"security-severity": "9.5"}}
+    run["tool"]["driver"]["rules"] = [{"id": "note", "defaultConfiguration": {"level": "note"}}]
+    run["tool"]["extensions"] = [{"name": "queries", "rules": [grave]}]
+    by_index = {"rule": {"index": 0, "toolComponent": {"index": 0}}}
+    run["results"] = [{"ruleId": "py/sql", **by_index}, {"ruleId": "py/sql"}, by_index]
+    assert [f.severity for f in scan(body).findings] == ["critical"] * 3
+    assert {f.id for f in scan(body).findings} == {"py/sql"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrate.core.check import CheckResult
+from orchestrate.core.config.checks import CHECK_KEYS
 from orchestrate.core.deployment import Kind
 from orchestrate.core.errors import SecretMissing
 from orchestrate.core.protocols import Finding, Restorable
@@ -80,6 +81,24 @@ def test_what_is_required_and_skipped_blocks(asking: Asking) -> None:
     found = {each.name: each for each in run(asking.subject(), BEFORE) if each.blocks}
     assert set(found) == {"signature", "tests"}
     assert "required, and nothing was looked at" in found["tests"].text
+
+
+def test_a_first_deployment_where_a_way_back_and_a_window_are_required_is_not_kept_out(
+    asking: Asking,
+) -> None:
+    asking.checks = Checks(required=("rollback", "window", "artifact"))
+    found = {each.name: each for each in run(asking.subject(), BEFORE)}
+    assert [each for each in found.values() if each.blocks] == []
+    assert found["rollback"].text == "nothing to go back to yet: nothing was verified here"
+    assert found["rollback"].evidence is not None and found["window"].evidence is not None
+
+
+def test_what_to_do_about_a_required_check_is_a_key_that_the_file_takes(asking: Asking) -> None:
+    asking.checks = Checks(required=("signature", "tests"), tests=AskedOf(command=("true",)))
+    found = {each.name: each for each in run(asking.subject("9.9.9"), BEFORE) if each.blocks}
+    assert str(found["signature"].fix).startswith("configure checks.signature")
+    assert found["tests"].fix == "mend what the other checks say, and ask again"
+    assert "signature" in CHECK_KEYS
 
 
 def test_without_an_artifact_one_check_says_so_and_the_others_are_quiet(asking: Asking) -> None:
@@ -182,7 +201,7 @@ def test_checks_at_github_pass_with_their_age(asking: Asking, hub: Forge) -> Non
     hub.status(SHA, "ci", "success")
     answer = of_github(asking, hub, **TESTS)
     assert (answer.result, answer.text) == (
-        "pass", "2 passed for aaaaaaa, 38m 00s ago (GitHub checks)",
+        "pass", "2 passed for aaaaaaa, 38m 00s ago (GitHub: ci, job)",
     )  # fmt: skip
     assert answer.evidence is not None
     assert answer.evidence.at == datetime(2026, 11, 25, 11, 22, tzinfo=UTC)
@@ -194,6 +213,58 @@ def test_old_checks_at_github_are_refused(asking: Asking, hub: Forge) -> None:
     hub.run(SHA, "job", "success")
     answer = of_github(asking, hub, NOW + timedelta(days=8), **TESTS)
     assert answer.result == "fail" and "8d 0h old" in answer.text
+
+
+LAST_YEAR, NEXT_YEAR = "2025-10-21T11:22:00Z", "2027-11-25T12:00:00Z"
+
+
+@pytest.mark.attack("AR09", "old tests at GitHub beside a status of today", "refused: too old")
+def test_the_oldest_of_the_checks_that_count_decides(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "unit tests", "success", LAST_YEAR)
+    hub.status(SHA, "cla", "success")
+    answer = of_github(asking, hub, **TESTS)
+    assert answer.result == "fail" and "400d" in answer.text
+
+
+@pytest.mark.attack("AR09", "checks and scans at GitHub dated into the future", "no answer")
+def test_what_github_dates_ahead_of_the_clock_is_no_answer(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "job", "success")
+    hub.run(SHA, "job 2", "success", NEXT_YEAR)
+    answer = of_github(asking, hub, **TESTS)
+    assert answer.result == "error" and "365d" in answer.text and "ahead" in answer.text
+    hub.analysis(SHA, at=NEXT_YEAR)
+    answer = of_github(asking, hub, **SECURITY)
+    assert answer.result == "error" and "ahead" in answer.text
+
+
+def test_clocks_that_differ_by_minutes_are_the_same(asking: Asking, hub: Forge) -> None:
+    hub.run(SHA, "job", "success", "2026-11-25T12:04:00Z")
+    assert of_github(asking, hub, **TESTS).result == "pass"
+
+
+@pytest.mark.attack("AR09", "code scanning that is older than the limit", "refused: too old")
+def test_an_old_scan_at_github_is_refused(asking: Asking, hub: Forge) -> None:
+    hub.analysis(SHA, at=LAST_YEAR, category="javascript")
+    hub.analysis(SHA)
+    answer = of_github(asking, hub, **SECURITY)
+    assert answer.result == "fail" and "400d" in answer.text
+
+
+@pytest.mark.attack("AR09", "the status of a bot in the place of the tests", "no answer: not there")
+def test_checks_that_are_asked_for_by_name_must_be_there(asking: Asking, hub: Forge) -> None:
+    named = {"tests": {"github": "acme/shop", "names": ["unit tests"]}}
+    hub.status(SHA, "cla", "success", LAST_YEAR)
+    answer = of_github(asking, hub, **named)
+    assert answer.result == "error" and "no passed check unit tests" in answer.text
+    hub.run(SHA, "unit tests", "skipped")
+    assert of_github(asking, hub, **named).result == "error"
+    hub.run(SHA, "unit tests", "success")
+    answer = of_github(asking, hub, **named)
+    assert answer.text == "1 passed for aaaaaaa, 38m 00s ago (GitHub: unit tests)"
+    assert answer.evidence is not None
+    assert answer.evidence.facts["passed"] == ["cla", "unit tests"]
+    hub.run(SHA, "lint", "failure")
+    assert of_github(asking, hub, **named).result == "fail"
 
 
 @pytest.mark.parametrize(
@@ -213,8 +284,7 @@ def test_a_commit_without_any_check_is_no_pass(asking: Asking, hub: Forge) -> No
 
 def test_alerts_at_github_block_from_the_threshold_on(asking: Asking, hub: Forge) -> None:
     assert of_github(asking, hub, **SECURITY).result == "error"
-    hub.analysis(SHA)
-    hub.alert("py/style", None, "note")
+    hub.analysis(SHA, holes=[hub.alert("py/style", None, "note")])
     assert of_github(asking, hub, **SECURITY).result == "pass"
     hub.dependency("GHSA-1", "high")
     answer = of_github(asking, hub, **SECURITY)
@@ -304,6 +374,16 @@ def test_a_probe_is_told_finding_by_finding(asking: Asking) -> None:
     assert (answer.name, answer.result, answer.code) == ("reachable: ports", "fail", "port_taken")
     assert answer.evidence is not None
     assert answer.evidence.facts["host"] == "docker on web-1 as deploy@"
+
+
+def test_a_rollback_is_not_refused_for_want_of_room(asking: Asking) -> None:
+    full = Finding("disk", False, "3 MB free at /var/lib/docker", "prune", "disk_full")
+    asking.provider.findings = [Finding("engine", True, "docker"), full]
+    assert one(run(asking.subject(), [reachable.check])).blocks
+    answer = one(run(asking.subject(kind=Kind.ROLLBACK), [reachable.check]))
+    assert not answer.blocks and "3 MB free" in answer.text
+    asking.provider.findings += [Finding("host", False, "gone")]
+    assert any(e.blocks for e in run(asking.subject(kind=Kind.ROLLBACK), [reachable.check]))
 
 
 def test_a_probe_that_looked_at_nothing_is_no_pass(asking: Asking) -> None:

@@ -37,8 +37,8 @@ def test_statuses_and_check_runs_both_count_over_all_pages(hub: Forge) -> None:
         hub.run(SHA, f"job {n}", "success")
     hub.run(OTHER, "other", "failure")
     found = ask(hub).checks_of(REPOSITORY, SHA)
-    assert (found.passed, found.failed, found.pending) == (10, (), ())
-    assert found.at == datetime(2026, 11, 25, 11, 22, tzinfo=UTC)
+    assert (len(found.passed), found.failed, found.pending) == (10, (), ())
+    assert {at for _, at in found.passed} == {datetime(2026, 11, 25, 11, 22, tzinfo=UTC)}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_did_not_pass_is_named_also_on_the_last_page(
 def test_what_was_skipped_has_not_passed(hub: Forge) -> None:
     hub.run(SHA, "job", "skipped")
     hub.run(SHA, "lint", "neutral")
-    assert ask(hub).checks_of(REPOSITORY, SHA).passed == 0
+    assert ask(hub).checks_of(REPOSITORY, SHA).passed == ()
 
 
 def test_an_unchanged_answer_is_not_fetched_again(hub: Forge) -> None:
@@ -84,7 +84,7 @@ def test_an_unchanged_answer_is_not_fetched_again(hub: Forge) -> None:
 def test_an_answer_that_was_kept_is_for_whom_it_was_given(hub: Forge) -> None:
     hub.token = "t1"
     hub.run(SHA, "job", "success")
-    assert ask(hub, "t1").checks_of(REPOSITORY, SHA).passed == 1
+    assert len(ask(hub, "t1").checks_of(REPOSITORY, SHA).passed) == 1
     with pytest.raises(ProviderUnavailable, match="does not take the token"):
         ask(hub, "t2").checks_of(REPOSITORY, SHA)
 
@@ -123,10 +123,12 @@ def test_a_repository_that_is_not_there_is_no_answer(hub: Forge) -> None:
 
 
 def test_code_scanning_is_about_the_commit(hub: Forge) -> None:
-    hub.analysis(SHA)
-    hub.alert("py/sql", "critical")
-    hub.alert("py/style", None, "note")
-    hub.alert("py/odd", None, "error")
+    holes = [
+        hub.alert("py/sql", "critical"),
+        hub.alert("py/style", None, "note"),
+        hub.alert("py/odd", None, "error"),
+    ]
+    hub.analysis(SHA, holes=holes)
     found = ask(hub).code_scanning(REPOSITORY, SHA)
     assert found.tools == ("CodeQL",)
     assert [(f.id, f.severity) for f in found.findings] == [
@@ -135,6 +137,36 @@ def test_code_scanning_is_about_the_commit(hub: Forge) -> None:
         ("py/odd", "high"),
     ]
     assert found.findings[0].text == "app.py:3 a hole"
+
+
+@pytest.mark.attack("AR09", "a hole of this commit that was mended later on its branch", "found")
+def test_what_the_branch_mended_since_still_counts(hub: Forge) -> None:
+    hub.analysis(SHA, holes=[hub.alert("py/sql", "critical")])
+    hub.analysis(OTHER)
+    found = ask(hub).code_scanning(REPOSITORY, SHA)
+    assert [f.id for f in found.findings] == ["py/sql"]
+    assert ask(hub).code_scanning(REPOSITORY, OTHER).findings == ()
+
+
+def test_of_each_category_the_newest_analysis_of_the_commit_counts(hub: Forge) -> None:
+    first, second = hub.alert("py/sql", "critical"), hub.alert("js/xss", "high")
+    hub.analysis(SHA, holes=[second], category="javascript")
+    hub.analysis(SHA, holes=[], at="2026-11-25T12:00:00Z", ref="refs/heads/other")
+    hub.analysis(SHA, holes=[first])
+    found = ask(hub).code_scanning(REPOSITORY, SHA)
+    assert [f.id for f in found.findings] == ["js/xss"]
+
+
+def test_what_was_dismissed_at_github_is_none(hub: Forge) -> None:
+    hub.analysis(SHA, holes=[hub.alert("py/sql", "critical", dismissed=True)])
+    assert ask(hub).code_scanning(REPOSITORY, SHA).findings == ()
+
+
+def test_an_analysis_whose_results_are_not_shown_is_no_answer(hub: Forge) -> None:
+    hub.analysis(SHA, holes=[hub.alert("py/sql", "critical")])
+    hub.holes[0] = ()
+    with pytest.raises(NoDataError, match="does not show what"):
+        ask(hub).code_scanning(REPOSITORY, SHA)
 
 
 @pytest.mark.trap(58)

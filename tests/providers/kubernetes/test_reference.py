@@ -15,7 +15,7 @@ from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.durations import seconds
 from orchestrate.core.errors import ProviderConfigInvalid
 from orchestrate.providers import named
-from orchestrate.providers.kubernetes import KubernetesProvider, probe
+from orchestrate.providers.kubernetes import KubernetesProvider, probe, quota
 from orchestrate.providers.kubernetes.settings import settings_of
 from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.repository import ROOT
@@ -120,7 +120,10 @@ class TestRole:
     def test_holds_no_right_that_is_not_asked_for(self) -> None:
         asked = {
             (verb, resource)
-            for _, resource, verbs in (*probe.RIGHTS, probe.GATEWAY, probe.INGRESS, probe.SECRETS)
+            for _, resource, verbs in (
+                *(*probe.RIGHTS, probe.GATEWAY, probe.INGRESS, probe.SECRETS),
+                quota.RIGHT,
+            )
             for verb in verbs.split()
         }
         deleting = {right for right in rights() if right[0] == "delete"}

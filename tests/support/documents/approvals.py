@@ -11,6 +11,7 @@ BRIEF: Doc = {
     "has": 0,
     "needs": 1,
     "roles": ["approver"],
+    "approvers": 2,
     "expires_at": "2026-11-23T14:12:08Z",
     "waiting_since": "2026-11-23T13:12:08Z",
     "by": [],

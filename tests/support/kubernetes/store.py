@@ -29,6 +29,7 @@ KINDS = {
     "secrets": ("v1", "Secret"), "configmaps": ("v1", "ConfigMap"),
     "deployments": ("apps/v1", "Deployment"), "replicasets": ("apps/v1", "ReplicaSet"),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice"),
+    "resourcequotas": ("v1", "ResourceQuota"),
     "leases": ("coordination.k8s.io/v1", "Lease"),
     "ingresses": ("networking.k8s.io/v1", "Ingress"),
     "httproutes": ("gateway.networking.k8s.io/v1", "HTTPRoute"),

@@ -56,11 +56,13 @@ def plot(points: "list[AnalysisPoint]", paint: Paint) -> list[str]:
     if not values:
         return []
     low, high = min([0.0, *values]), max([0.0, *values])
-    step = (high - low) / (ROWS - 1) or 0.001
+    # Nothing but zeros is one line: a scale around it would be of nothing that was measured.
+    count = ROWS if high > low else 1
+    step = (high - low) / (count - 1) if count > 1 else 1.0
     rows: list[str] = []
     zero = round(-low / step)
-    for row in reversed(range(ROWS)):
-        label = f"{100 * (low + row * step):+.2f}%" if row in (0, zero, ROWS - 1) else ""
+    for row in reversed(range(count)):
+        label = f"{100 * (low + row * step):+.2f}%" if row in (0, zero, count - 1) else ""
         drawn = "".join(_cell(p, row, zero, low, step) for p in known)
         rows.append(f"{label:>{LABEL}} {drawn}".rstrip())
     return rows

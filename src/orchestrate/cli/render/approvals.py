@@ -189,6 +189,9 @@ def _facts(doc: "Approval", paint: Paint, now: datetime) -> list[tuple[str, str]
     roles = " or ".join(needs["roles"])
     until = _within(needs["expires_at"], paint, now)
     facts.append(("needs", f"{needs['has']} of {needs['needs']} from {roles}; expires {until}"))
+    lacks = words.too_few(needs["approvers"], needs["needs"], needs["roles"])
+    if lacks and doc["state"] == "waiting":
+        facts.append(("but", lacks))
     return facts
 
 

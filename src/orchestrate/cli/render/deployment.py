@@ -150,7 +150,9 @@ def _waiting_for_people(doc: "Deployment", paint: Paint, now: datetime) -> list[
         lines.append(cut(f"    breaks the glass: {approval['break_glass']}", paint.width))
     if approval["url"]:
         lines.append(f"    open   {approval['url']}")
-    return [*lines, f"    where  {approval['command']}"]
+    lines.append(f"    where  {approval['command']}")
+    lacks = words.too_few(approval["approvers"], approval["needs"], approval["roles"])
+    return [*lines, f"    but    {lacks}"] if lacks else lines
 
 
 def _approved(doc: "Deployment") -> str:

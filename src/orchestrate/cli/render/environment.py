@@ -21,6 +21,7 @@ def status(doc: "Environment", paint: Paint, now: datetime) -> list[str]:
         *_health(doc, paint),
         ("traffic", _traffic(doc)),
         ("now", _now(doc, paint, now)),
+        *_asking(doc),
         *_waiting(doc, paint, now),
         *_window(doc),
         ("undo to", _undo(doc["rollback_target"], doc["kept_until"], paint, now)),
@@ -29,7 +30,7 @@ def status(doc: "Environment", paint: Paint, now: datetime) -> list[str]:
     if doc["quarantined"]:
         facts.append(("refused", f"{', '.join(doc['quarantined'])} (quarantined here)"))
     if doc["live"] is None:
-        facts = [fact for fact in facts if fact[0] in ("live", "now", "waits")]
+        facts = [fact for fact in facts if fact[0] in ("live", "now", "asks", "waits")]
         facts.append(("next", f"orchestrate deploy --env {doc['name']} --version VERSION"))
     return [*lines, *fields(facts, paint.width)]
 
@@ -47,6 +48,7 @@ def pairs(doc: "Environment") -> list[str]:
         "health": doc["health"],
         "traffic": _weights(doc["weights_percent"]) or "none",
         "now": f"{running['id']} {running['phase']}" if running else "none",
+        "asks": "; ".join(each for _, each in _asking(doc)) or "none",
         "window": clean(window["text"]) if (window := doc["window"]) else "none",
         "queued": " ".join(q["id"] for q in doc["queued"]) or "none",
         "undo": target["version"] if target and target["restorable"] else "none",
@@ -148,6 +150,15 @@ def going_on(running: "Running") -> str:
         at = f"paused at {at}"
     text = f": {clean(running['text'])}" if running["text"] else ""
     return f"{running['id']} {what}, {at}{text}"
+
+
+def _asking(doc: "Environment") -> list[tuple[str, str]]:
+    """The approvals that are waited for, each with where it is given."""
+    return [
+        ("asks", f"{a['id']}, {a['has']} of {a['needs']} from {' or '.join(a['roles'])}: {command}")
+        for a in doc["waiting_approvals"]
+        for command in [a["command"]]
+    ]
 
 
 def _waiting(doc: "Environment", paint: Paint, now: datetime) -> list[tuple[str, str]]:

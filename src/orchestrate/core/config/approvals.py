@@ -7,19 +7,17 @@ from orchestrate.core.config.nodes import Items, Node, Scalar
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.scalars import kind_of
 from orchestrate.core.config.section import Section, suggestion
-from orchestrate.core.environment import EnvironmentType
 from orchestrate.core.identity import Role
 
 APPROVAL_KEYS = ("count", "roles", "expires", "from", "same_person")
 LONGEST_S = 604800.0
 _Role = Literal[Role.APPROVER, Role.ADMIN]
 _ROLES: dict[str, _Role] = {"approver": Role.APPROVER, "admin": Role.ADMIN}
-_FACTORS = {each.value: each for each in Factor}
+_FACTORS = {each.value: each for each in Factor if each is not Factor.ELICITATION}
 
 
-def approvals_of(section: Section, kind: EnvironmentType) -> Approvals | None:
-    """The rule of an environment of this type; None when no more is said than
-    `requires_approval`."""
+def approvals_of(section: Section) -> Approvals | None:
+    """The rule of an environment; None when no more is said than `requires_approval`."""
     rule = section.section("approvals", APPROVAL_KEYS)
     if rule is None:
         return None
@@ -32,7 +30,7 @@ def approvals_of(section: Section, kind: EnvironmentType) -> Approvals | None:
         count=rule.whole("count", usual.count, 1, 10),
         roles=_roles(rule) or usual.roles,
         expires_s=_expires(rule, usual.expires_s),
-        factors=_factors(rule, kind) or usual.factors,
+        factors=_factors(rule) or usual.factors,
     )
 
 
@@ -48,20 +46,23 @@ def _roles(rule: Section) -> tuple[_Role, ...]:
     return tuple(_ROLES[word] for word in _words(rule, "roles", tuple(_ROLES)))
 
 
-def _factors(rule: Section, kind: EnvironmentType) -> tuple[Factor, ...]:
-    found = tuple(_FACTORS[word] for word in _words(rule, "from", tuple(_FACTORS)))
-    if Factor.ELICITATION in found and kind is EnvironmentType.PRODUCTION:
+def _factors(rule: Section) -> tuple[Factor, ...]:
+    """What an agent's client answers is not counted by anything here: a rule that takes it would
+    promise a way that does not exist, and alone it could never be met."""
+    words = _words(rule, "from", tuple(_FACTORS), refused=Factor.ELICITATION.value)
+    if Factor.ELICITATION.value in words:
         rule.wrong(
             "from",
-            "takes elicitation, which an agent's client can answer by itself",
-            "leave it out in production",
+            "takes elicitation, which is not counted: an agent's client can answer by itself",
+            f"leave it out; write some of {', '.join(_FACTORS)}",
         )
-        return tuple(each for each in found if each is not Factor.ELICITATION)
-    return found
+    return tuple(_FACTORS[word] for word in words if word in _FACTORS)
 
 
-def _words(rule: Section, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """The list below `key`, each one of `known` and none twice."""
+def _words(
+    rule: Section, key: str, known: tuple[str, ...], refused: str | None = None
+) -> tuple[str, ...]:
+    """The list below `key`, each one of `known` and none twice; `refused` is for who calls."""
     if key not in rule.entries:
         return ()
     node = rule.entries[key][1]
@@ -69,8 +70,13 @@ def _words(rule: Section, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if not isinstance(node, Items) or not node.nodes:
         rule.wrong(key, f"is {kind_of(node)}" if not isinstance(node, Items) else "is empty", right)
         return ()
-    found = [word for each in node.nodes if (word := _word(rule, key, each, known)) is not None]
-    return tuple(dict.fromkeys(found))
+    found: dict[str, None] = {}
+    for each in node.nodes:
+        if refused is not None and isinstance(each, Scalar) and each.text == refused:
+            found[refused] = None
+        elif (word := _word(rule, key, each, known)) is not None:
+            found[word] = None
+    return tuple(found)
 
 
 def _word(rule: Section, key: str, node: Node, known: tuple[str, ...]) -> str | None:

@@ -38,7 +38,7 @@ CHECK_KEYS = (
     "floor",
     "required",
 )
-TEST_KEYS = ("command", "junit", "timeout", "github")
+TEST_KEYS = ("command", "junit", "timeout", "github", "names")
 SECURITY_KEYS = (
     "command",
     "sarif",
@@ -93,11 +93,15 @@ def _tests(checks: Section) -> Tests | None:
     _one_of(tests, "command", "github")
     if "junit" in tests.entries and not command:
         tests.wrong("junit", "needs a command that leaves it", "add `command`")
+    names = texts(tests, "names")
+    if names and github is None:
+        tests.wrong("names", "names checks at GitHub", "give `github`, or leave it out")
     return Tests(
         command=command,
         junit=_inside(tests, "junit"),
         timeout_s=tests.duration("timeout", _TIMEOUT_S, _LONGEST_S),
         github=github,
+        names=names,
     )
 
 

@@ -84,7 +84,7 @@ def environment_of(
     variables = _variables(section, given)
     _refuse_both(section, secrets.names, variables)
     kind = _type(section)
-    approvals = approvals_of(section, kind)
+    approvals = approvals_of(section)
     environment = Environment(
         app=given.app,
         name=name,

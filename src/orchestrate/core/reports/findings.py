@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -48,8 +48,9 @@ def sarif(body: Json) -> Scan:
         if not isinstance(results, list):
             raise ReportInvalid("a run of the SARIF report has no results: it did not look")
         driver = _inner(_inner(run, "tool"), "driver")
-        known = _objects(driver.get("rules"))
-        rules += len(known)
+        parts = [driver, *_objects(_inner(run, "tool").get("extensions"))]
+        known = [_objects(part.get("rules")) for part in parts]
+        rules += sum(map(len, known))
         tools.append(str(driver.get("name", "scan"))[:40])
         found += [f for r in _objects(results) if (f := _result(r, known)) is not None]
     return Scan(", ".join(dict.fromkeys(tools)), tuple(found), rules, "rules")
@@ -98,7 +99,12 @@ def npm_audit(body: Json) -> Scan:
     return Scan("npm audit", tuple(found.values()), looked, "packages")
 
 
-def _result(result: Json, rules: list[Json]) -> Finding | None:
+def alert_name(number: JsonValue) -> str:
+    """What a finding that is GitHub's alert of that number is called beside its rule."""
+    return f"alert {number}"
+
+
+def _result(result: Json, rules: list[list[Json]]) -> Finding | None:
     if result.get("kind", "fail") != "fail" or result.get("baselineState") == "absent":
         return None
     rule = _rule(result, rules)
@@ -110,14 +116,27 @@ def _result(result: Json, rules: list[Json]) -> Finding | None:
         return None
     message = str(_inner(result, "message").get("text", "")).splitlines()
     text = " ".join(part for part in (_place(result), message[0] if message else "") if part)
-    return Finding(name[:LONGEST], text[:LONGEST], severity)
+    number = _inner(result, "properties").get("github/alertNumber")
+    names = (alert_name(number),) if number is not None else ()
+    return Finding(name[:LONGEST], text[:LONGEST], severity, names)
 
 
-def _rule(result: Json, rules: list[Json]) -> Json:
-    index = result.get("ruleIndex", _inner(result, "rule").get("index"))
-    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(rules):
-        return rules[index]
-    return next((rule for rule in rules if rule.get("id") == result.get("ruleId")), {})
+def _rule(result: Json, rules: list[list[Json]]) -> Json:
+    """The rule of a result: by its index in the driver, or in the extension that it names (as
+    CodeQL's do), else by its id in any of them."""
+    rule = _inner(result, "rule")
+    extension = _index(_inner(rule, "toolComponent").get("index"), rules[1:])
+    part = rules[0] if extension is None else rules[1 + extension]
+    index = _index(result.get("ruleIndex", rule.get("index")), part)
+    if index is not None:
+        return part[index]
+    name = result.get("ruleId") or rule.get("id")
+    return next((each for part in rules for each in part if each.get("id") == name), {})
+
+
+def _index(value: JsonValue, items: Sequence[object]) -> int | None:
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(items)
+    return value if good and isinstance(value, int) else None
 
 
 def _of_score(score: JsonValue) -> Severity | None:

@@ -91,11 +91,19 @@ def _missing(subject: Subject, results: Sequence[CheckResult]) -> list[CheckResu
             name,
             "error",
             "required, and nothing was looked at",
-            f"configure checks.{name}, or take it out of checks.required",
+            _ask_for(subject, name),
         )
         for name in subject.checks.required
         if name not in answered
     ]
+
+
+def _ask_for(subject: Subject, name: str) -> str:
+    """What makes a check answer. Those without a key of `checks` answer always, but for a reason
+    that another check tells."""
+    if name in ("tests", "security", "signature") and getattr(subject.checks, name) is None:
+        return f"configure checks.{name}, or take it out of checks.required"
+    return "mend what the other checks say, and ask again"
 
 
 def _unknown(check: Check, error: OrchestrateError) -> CheckResult:

@@ -1,19 +1,13 @@
 """Is there room? New deployments are refused under a watermark, rollbacks never are."""
 
-import os
 import shutil
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
 from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
+from orchestrate.providers.processes.disk import watermark as watermark  # for tools
 
 NAME = "disk"
-WATERMARK_MB = 256
-
-
-def watermark() -> int:
-    """Bytes that must stay free: ORCHESTRATE_MIN_FREE_MB, or 256 MB."""
-    return int(float(os.environ.get("ORCHESTRATE_MIN_FREE_MB", WATERMARK_MB)) * 1024 * 1024)
 
 
 def check(subject: Subject) -> list[CheckResult]:

@@ -4,7 +4,7 @@ from orchestrate.core import words
 from orchestrate.core.check import CheckResult
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.secret_rules import shown
-from orchestrate.engine.checks.subject import Subject, Target
+from orchestrate.engine.checks.subject import ENVIRONMENT, Subject, Target
 
 NAME = "rollback"
 
@@ -12,7 +12,10 @@ NAME = "rollback"
 def check(subject: Subject) -> list[CheckResult]:
     target = subject.target
     if target is None:
-        return [CheckResult(NAME, "skipped", "nothing was verified here yet to go back to")]
+        # An answer all the same, or no first deployment could ever be made where one is required.
+        seen = subject.seen(ENVIRONMENT, "the revisions recorded here", live=0)
+        text = "nothing to go back to yet: nothing was verified here"
+        return [CheckResult(NAME, "skipped", text, evidence=seen)]
     names = target.revision.secret_versions
     unread = _unread(target)
     seen = subject.seen(

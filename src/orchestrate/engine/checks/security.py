@@ -10,7 +10,7 @@ from orchestrate.core.reports import Finding, Scan
 from orchestrate.core.reports.findings import read
 from orchestrate.core.untrusted import clean
 from orchestrate.core.validation import Allowance, Security
-from orchestrate.engine.checks import github
+from orchestrate.engine.checks import age, github
 from orchestrate.engine.checks.commit import Commit, commit_of
 from orchestrate.engine.checks.running import Done, done
 from orchestrate.engine.checks.subject import Subject
@@ -28,8 +28,7 @@ def check(subject: Subject) -> list[CheckResult]:
         return [CheckResult(NAME, "skipped", "there is no artifact to ask about")]
     commit = commit_of(subject)
     if security.github is not None:
-        scan, seen = _of_github(subject, security.github, commit)
-        return [judge(subject, security, scan, seen)]
+        return [_of_github(subject, security, security.github, commit)]
     known = subject.recall(NAME, commit.about)
     if known is not None and not _expired_since(
         known, security, subject.now.astimezone(UTC).date()
@@ -121,17 +120,22 @@ def _by_severity(bad: Sequence[Finding]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
-def _of_github(subject: Subject, repository: str, commit: Commit) -> tuple[Scan, Evidence]:
+def _of_github(
+    subject: Subject, security: Security, repository: str, commit: Commit
+) -> CheckResult:
     """Code scanning of the commit, and Dependabot's alerts of the repository."""
     asked = github.client(subject)
     code = asked.code_scanning(repository, commit.sha)
     dependencies = asked.dependabot(repository)
     seen = subject.seen(commit.about, f"GitHub {repository}: code scanning, Dependabot")
-    seen = seen.model_copy(update={"at": code.at})
+    seen = seen.model_copy(update={"at": min(code.dates)})
     scan = Scan(
         tool=", ".join([*code.tools, "Dependabot"]),
         findings=(*code.findings, *dependencies),
         looked_at=len(code.tools) + 1,
         unit=words.counted(2, "source").removeprefix("2 "),
     )
-    return scan, seen
+    what = f"the scan of {commit.short}"
+    return age.refusal(subject, NAME, what, seen, code.dates) or judge(
+        subject, security, scan, seen
+    )

@@ -1,19 +1,20 @@
 """Did the tests of the version's commit pass?"""
 
-from datetime import timedelta
-
 from orchestrate.core import words
 from orchestrate.core.check import CheckResult, Evidence
 from orchestrate.core.deployment import Kind
 from orchestrate.core.durations import spoken
 from orchestrate.core.reports import junit
+from orchestrate.core.untrusted import clean
 from orchestrate.core.validation import Tests
-from orchestrate.engine.checks import github
+from orchestrate.engine.checks import age, github
 from orchestrate.engine.checks.commit import Commit, commit_of
 from orchestrate.engine.checks.running import Done, done
 from orchestrate.engine.checks.subject import Subject
 
 NAME = "tests"
+MOST = 100
+"""Names of checks that are kept as evidence."""
 
 
 def check(subject: Subject) -> list[CheckResult]:
@@ -26,7 +27,7 @@ def check(subject: Subject) -> list[CheckResult]:
         return [CheckResult(NAME, "skipped", "there is no artifact to ask about")]
     commit = commit_of(subject)
     if tests.github is not None:
-        return [_of_github(subject, tests.github, commit)]
+        return [_of_github(subject, tests, tests.github, commit)]
     known = subject.recall(NAME, commit.about)
     if known is not None:
         return [known]
@@ -65,29 +66,35 @@ def _failed(text: str, commit: Commit, seen: Evidence) -> CheckResult:
     return CheckResult(NAME, "fail", text, fix, evidence=seen)
 
 
-def _of_github(subject: Subject, repository: str, commit: Commit) -> CheckResult:
+def _of_github(subject: Subject, asked: Tests, repository: str, commit: Commit) -> CheckResult:
     """Both the combined status and the check runs: what reports to one is not in the other."""
     found = github.client(subject).checks_of(repository, commit.sha)
-    source = f"GitHub {repository}"
-    seen = subject.seen(commit.about, source, passed=found.passed, failed=list(found.failed))
+    names = sorted({name for name, _ in found.passed})
+    seen = subject.seen(
+        commit.about, f"GitHub {repository}", passed=names[:MOST], failed=list(found.failed)
+    )
     if found.failed:
         text = f"{len(found.failed)} failed for {commit.short}: {', '.join(found.failed[:5])}"
         return _failed(text, commit, seen)
     if found.pending:
         text = f"not finished for {commit.short}: {', '.join(found.pending[:5])}"
         return CheckResult(NAME, "error", text, "wait for them, and ask again", evidence=seen)
-    if not found.passed or found.at is None:
-        text = f"GitHub knows no finished check of {commit.short}"
+    absent = [name for name in asked.names if name not in names]
+    if not names or absent:
+        lacks = f"passed check {', '.join(absent[:5])}" if absent else "finished check"
+        text = f"GitHub knows no {lacks} of {commit.short}"
         fix = f"push the commit to {repository} and wait for its checks"
         return CheckResult(NAME, "error", text, fix, evidence=seen)
-    seen = seen.model_copy(update={"at": found.at})
-    age = subject.now - found.at
-    if age > timedelta(seconds=subject.checks.max_age_s):
-        text = f"the checks of {commit.short} are {spoken(age.total_seconds())} old"
-        limit = spoken(subject.checks.max_age_s)
-        return CheckResult(
-            NAME, "fail", text, f"run them again; {limit} is the limit", evidence=seen
-        )
-    ago = spoken(max(age.total_seconds(), 0.0))
-    text = f"{found.passed} passed for {commit.short}, {ago} ago (GitHub checks)"
+    counted = [(name, at) for name, at in found.passed if name in (asked.names or names)]
+    dates = [at for _, at in counted if at is not None]
+    if len(dates) < len(counted):
+        text = f"GitHub does not say when the checks of {commit.short} ended"
+        return CheckResult(NAME, "error", text, "run them again", evidence=seen)
+    seen = seen.model_copy(update={"at": min(dates)})
+    said = clean(", ".join(sorted({name for name, _ in counted})[:5]), limit=120)
+    stale = age.refusal(subject, NAME, f"the oldest check of {commit.short}", seen, dates)
+    if stale is not None:
+        return stale
+    ago = spoken(max((subject.now - min(dates)).total_seconds(), 0.0))
+    text = f"{len(counted)} passed for {commit.short}, {ago} ago (GitHub: {said})"
     return CheckResult(NAME, "pass", text, evidence=seen)

@@ -12,7 +12,9 @@ BREAK_GLASS = 'wait, or ask to pass it: --break-glass "reason" (a second admin a
 def check(subject: Subject) -> list[CheckResult]:
     calendar = subject.site.environment.calendar
     if calendar.empty:
-        return [CheckResult(NAME, "skipped", "none configured: open at any time")]
+        # An answer all the same: an environment that requires one has no window that is closed.
+        seen = subject.seen(ENVIRONMENT, "windows and freezes of the environment", configured=0)
+        return [CheckResult(NAME, "skipped", "none configured: open at any time", evidence=seen)]
     if subject.kind is not Kind.DEPLOY:
         return [CheckResult(NAME, "skipped", "a rollback is never kept out")]
     seen = subject.seen(

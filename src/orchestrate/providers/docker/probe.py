@@ -4,6 +4,7 @@ import os
 
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
+from orchestrate.providers.docker import room
 from orchestrate.providers.docker.containers import Containers
 from orchestrate.providers.docker.engine import OLDEST, Json, client, told
 from orchestrate.providers.docker.host import Host
@@ -29,6 +30,7 @@ def findings(
             *_networks(settings, containers),
             _image(settings, images, deployed),
             *_login(images),
+            *room.findings(host, about),
         ]
     except OrchestrateError as problem:
         return [bad("engine", problem)]

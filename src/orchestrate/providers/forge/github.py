@@ -24,7 +24,9 @@ from orchestrate.core.errors import (
     ProviderUnavailable,
     RateLimited,
 )
+from orchestrate.core.reports import MOST_BYTES as MOST_SARIF
 from orchestrate.core.reports import Finding
+from orchestrate.core.reports.findings import alert_name, read
 from orchestrate.core.secret import Secret
 from orchestrate.core.validation import SEVERITIES, Severity
 from orchestrate.providers.outbound import Answer, Outbound
@@ -43,21 +45,20 @@ _LONGEST_WAIT_S = 3600.0
 class CommitChecks:
     """The combined status and the check runs of one commit."""
 
-    passed: int
+    passed: tuple[tuple[str, datetime | None], ...]
+    """What succeeded, and when it ended."""
     failed: tuple[str, ...]
     pending: tuple[str, ...]
-    at: datetime | None
-    """When the last of them ended."""
 
 
 @dataclass(frozen=True)
 class CodeScanning:
-    """The analyses of one commit, and the alerts that are open."""
+    """The analyses of one commit, and what they found that nobody dismissed."""
 
     tools: tuple[str, ...]
     findings: tuple[Finding, ...]
-    at: datetime
-    """When the oldest of the analyses was made."""
+    dates: tuple[datetime, ...]
+    """When the analyses were made."""
 
 
 class _Kept:
@@ -97,15 +98,13 @@ class GitHub:
 
     def checks_of(self, repository: str, sha: str) -> CommitChecks:
         """Both what statuses and what check runs say: Actions report to the second alone."""
-        passed, failed, pending = 0, list[str](), list[str]()
-        times: list[datetime] = []
+        passed, failed, pending = list[tuple[str, datetime | None]](), list[str](), list[str]()
         statuses = list(self._list(f"/repos/{repository}/commits/{sha}/status", {}, "statuses"))
         for each in statuses:
             name, state = str(each.get("context")), each.get("state")
-            times += _time(each.get("updated_at"))
             match state:
                 case "success":
-                    passed += 1
+                    passed.append((name, _time(each.get("updated_at"))))
                 case "pending":
                     pending.append(name)
                 case _:
@@ -117,18 +116,20 @@ class GitHub:
             name, conclusion = str(each.get("name")), each.get("conclusion")
             if each.get("head_sha") != sha:
                 raise NoDataError(f"GitHub answered with a check run of another commit: {name}")
-            times += _time(each.get("completed_at"))
             if each.get("status") != "completed":
                 pending.append(name)
             elif conclusion == "success":
-                passed += 1
+                passed.append((name, _time(each.get("completed_at"))))
             elif conclusion not in GOOD:
                 failed.append(f"{name} ({conclusion})")
-        return CommitChecks(passed, tuple(failed), tuple(pending), max(times, default=None))
+        return CommitChecks(tuple(passed), tuple(failed), tuple(pending))
 
     def code_scanning(self, repository: str, sha: str) -> CodeScanning:
-        """Raises NoDataError when this very commit was not analysed: no alerts of another one, or
-        of none, say anything about it."""
+        """What the analyses of this very commit found. The alerts of its branch would say what the
+        newest analysis there found: a hole that was mended since is none of them.
+
+        Raises NoDataError when the commit was not analysed.
+        """
         path = f"/repos/{repository}/code-scanning"
         analyses = [
             a for a in self._list(f"{path}/analyses", {}, None) if a.get("commit_sha") == sha
@@ -141,21 +142,36 @@ class GitHub:
         broken = [str(a.get("error")) for a in analyses if a.get("error")]
         if broken:
             raise NoDataError(f"the analysis of {sha[:7]} did not succeed", why=broken[:3])
-        found: dict[int, Finding] = {}
-        for ref in sorted({str(a.get("ref")) for a in analyses}):
-            for alert in self._list(f"{path}/alerts", {"ref": ref, "state": "open"}, None):
-                number = alert.get("number")
-                found[number if isinstance(number, int) else -1] = _code_alert(alert)
-        times = [t for a in analyses for t in _time(a.get("created_at"))]
+        dismissed = {
+            alert_name(alert.get("number"))
+            for alert in self._list(f"{path}/alerts", {"state": "dismissed"}, None)
+        }
+        found: dict[Finding, None] = {}
+        dates: list[datetime] = []
+        for analysis in _newest(analyses):
+            made = _time(analysis.get("created_at"))
+            if made is None:
+                raise NoDataError(f"the analysis of {sha[:7]} has no date")
+            dates.append(made)
+            results = self._results(f"{path}/analyses/{analysis.get('id')}")
+            if analysis.get("results_count") and not results:
+                raise NoDataError(f"GitHub does not show what the analysis of {sha[:7]} found")
+            found |= dict.fromkeys(f for f in results if dismissed.isdisjoint(f.names))
         tools = dict.fromkeys(str(_inner(a, "tool").get("name")) for a in analyses)
-        if not times:
-            raise NoDataError(f"the analysis of {sha[:7]} has no date")
-        return CodeScanning(tuple(tools), tuple(found.values()), min(times))
+        return CodeScanning(tuple(tools), tuple(found), tuple(dates))
 
     def dependabot(self, repository: str) -> tuple[Finding, ...]:
         """The open alerts of the repository's default branch."""
         path = f"/repos/{repository}/dependabot/alerts"
         return tuple(_dependency(alert) for alert in self._list(path, {"state": "open"}, None))
+
+    def _results(self, path: str) -> tuple[Finding, ...]:
+        """What one analysis found, as SARIF. Too large to be kept."""
+        url = f"{self._base}{quote(path)}"
+        headers = self._headers("application/sarif+json")
+        answer = self._outbound.send("GET", url, headers=headers, most_bytes=MOST_SARIF)
+        self._refuse(answer, path)
+        return read(answer.body, "sarif").findings
 
     def _list(self, path: str, query: Mapping[str, str], key: str | None) -> Iterator[Json]:
         """The items of every page; `key` names the list where it is not the answer itself."""
@@ -183,12 +199,7 @@ class GitHub:
         # Who asks decides what is seen: an answer is kept for the one it was given to.
         whom = "" if self._token is None else str(hash(self._token.reveal()))
         kept = _KEPT.get((url, whom))
-        headers: dict[str, str | Secret] = {
-            "accept": "application/vnd.github+json",
-            "x-github-api-version": VERSION,
-        }
-        if self._token is not None:
-            headers["authorization"] = Secret(f"Bearer {self._token.reveal()}")
+        headers = self._headers("application/vnd.github+json")
         if kept is not None:
             headers["if-none-match"] = kept[0]
         answer = self._outbound.send("GET", url, headers=headers, most_bytes=MOST_BYTES)
@@ -199,6 +210,12 @@ class GitHub:
         if tag is not None:
             _KEPT.put((url, whom), (tag, answer))
         return answer
+
+    def _headers(self, accept: str) -> dict[str, str | Secret]:
+        headers: dict[str, str | Secret] = {"accept": accept, "x-github-api-version": VERSION}
+        if self._token is not None:
+            headers["authorization"] = Secret(f"Bearer {self._token.reveal()}")
+        return headers
 
     def _next(self, answer: Answer) -> str | None:
         """The next page: on the same server, or the token would go elsewhere."""
@@ -252,15 +269,12 @@ class GitHub:
         return 60.0 if answer.status == 429 else None
 
 
-def _code_alert(alert: Json) -> Finding:
-    rule, instance = _inner(alert, "rule"), _inner(alert, "most_recent_instance")
-    place, line = _inner(instance, "location").get("path"), _inner(instance, "location")
-    level = rule.get("security_severity_level")
-    levels: dict[str, Severity] = {"error": "high", "warning": "medium", "note": "low"}
-    severity = _severity(level) if level is not None else levels.get(str(rule.get("severity")))
-    where = f"{place}:{line.get('start_line')}" if isinstance(place, str) else ""
-    text = f"{where} {rule.get('description') or ''}".strip()
-    return Finding(str(rule.get("id")), text[:200], severity, (f"alert {alert.get('number')}",))
+def _newest(analyses: list[Json]) -> list[Json]:
+    """Of each tool and category the newest: an earlier one of the same commit is superseded."""
+    found: dict[tuple[str, str], Json] = {}
+    for each in sorted(analyses, key=lambda a: str(a.get("created_at"))):
+        found[str(_inner(each, "tool").get("name")), str(each.get("category"))] = each
+    return list(found.values())
 
 
 def _dependency(alert: Json) -> Finding:
@@ -278,11 +292,11 @@ def _severity(word: JsonValue) -> Severity | None:
     return next((each for each in SEVERITIES if each == word), None)
 
 
-def _time(text: JsonValue) -> list[datetime]:
+def _time(text: JsonValue) -> datetime | None:
     try:
-        return [datetime.fromisoformat(text).astimezone(UTC)] if isinstance(text, str) else []
+        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
     except ValueError:
-        return []
+        return None
 
 
 def _body(answer: Answer) -> JsonValue:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrate.core.errors import OrchestrateError
 from orchestrate.core.protocols import Finding
+from orchestrate.providers.kubernetes import quota
 from orchestrate.providers.kubernetes.api import Api
 from orchestrate.providers.kubernetes.manifests import has_probe, render
 from orchestrate.providers.kubernetes.objects import Json, Kind, items, text
@@ -37,10 +38,12 @@ def findings(
     secrets: bool,
     kinds: Sequence[Kind],
     rehearse: Callable[[], None],
+    beside: bool,
 ) -> list[Finding]:
     """One finding for each thing looked at; only the first when the cluster does not answer.
     `kinds` are those that the manifests hold beside a Deployment and a Service; `rehearse`
-    asks for what a deployment would write, as a dry run."""
+    asks for what a deployment would write, as a dry run; `beside`: it starts while the old one
+    runs."""
     try:
         version = api.call("get", "/version")
         found = [_cluster(settings, version), _rights(settings, api, secrets, kinds)]
@@ -49,6 +52,8 @@ def findings(
         found += _readiness(settings)
         if all(each.ok for each in found):
             found.append(_dry_run(rehearse))
+        if all(each.ok for each in found):
+            found += quota.findings(api, beside)
         return found
     except OrchestrateError as problem:
         return [bad("cluster", problem)]

@@ -112,7 +112,9 @@ class KubernetesProvider:
             if objects or self.settings.source == "built-in":
                 self._rehearse(snapshot(self.environment, "0", artifact), objects)
 
-        return probe.findings(self.settings, self.api, means, secrets, kinds_of(objects), rehearse)
+        beside = self.environment.strategy.type in (StrategyName.BLUE_GREEN, StrategyName.CANARY)
+        kinds = kinds_of(objects)
+        return probe.findings(self.settings, self.api, means, secrets, kinds, rehearse, beside)
 
     def resolve(self, version: str) -> Artifact:
         image, digest = self.images.pin(version)

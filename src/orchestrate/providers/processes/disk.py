@@ -1,11 +1,19 @@
 """A full disk, told as such wherever it is met."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrate.core.errors import DiskFull
+
+WATERMARK_MB = 256
+
+
+def watermark() -> int:
+    """Bytes that must stay free for a new deployment: ORCHESTRATE_MIN_FREE_MB, or 256 MB."""
+    return int(float(os.environ.get("ORCHESTRATE_MIN_FREE_MB", WATERMARK_MB)) * 1024 * 1024)
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import sqlalchemy as sa
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the database to `revision`. One process at a time: PostgreSQL is locked here, and on
-    SQLite the caller is the only service."""
+    """Bring the database to `revision`, in one transaction: a process that is killed leaves it as
+    it was. One process at a time: PostgreSQL is locked here, and on SQLite the caller is the only
+    service."""
     from alembic import command
     from alembic.config import Config
 
@@ -16,5 +17,8 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(7203119)"))
+        else:
+            # Python's sqlite3 begins a transaction for rows alone; a table would be there at once.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
