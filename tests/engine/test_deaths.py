@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,15 +13,6 @@ from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store
 from orchestrate.store.tables import EventRow, now
 from tests.support import records
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    (tmp_path / "run").mkdir()
-    found = Store(f"sqlite:///{tmp_path / 'orchestrate.db'}", tmp_path)
-    found.migrate()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from orchestrate.engine.durable import Durable, Stopping
 from orchestrate.store.database import Store
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    found.migrate()
-    yield found
-    found.close()
 
 
 class Worker:

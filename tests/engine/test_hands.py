@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,14 +21,6 @@ from tests.support.waiting import eventually
 
 NOWHERE = Order(environment_id=999, plan={}, deadline=0.0, taken=0.0)
 """Of an environment whose record is gone, which nobody expects."""
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    found.migrate()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +20,6 @@ from tests.support.records import environment
 pytestmark = pytest.mark.unit
 
 VALUE = "hunter22-and-more-of-it"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}", tmp_path)
-    found.migrate()
-    yield found
-    found.close()
 
 
 class Teller:

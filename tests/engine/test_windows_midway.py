@@ -5,9 +5,8 @@ The workflow is the real one; what it is journalled by and what it does in the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,14 +109,6 @@ class Scripted:
 
     def changed(self, seq: int) -> None:
         pass
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    found = Store(f"sqlite:///{tmp_path / 'store.db'}")
-    found.migrate()
-    yield found
-    found.close()
 
 
 def begin(store: Store, on_close: OnClose | None, kind: Kind = Kind.DEPLOY) -> int:

@@ -61,7 +61,7 @@ def test_an_agent_makes_no_tokens(office: Office) -> None:
 )
 def test_an_agent_is_one_at_every_door(office: Office, places: dict[str, str]) -> None:
     agent = office.remote("dana", "deployer", agent="claude")
-    body = {"environment": "tokyo", "version": "1.1.0", "confirmed": places["plan"]}
+    body = {"plan": places["plan"], "confirmed": True}
     said = agent.call("POST", "/api/deployments", body)
     assert (said.status, said.code) == (400, "invalid_input"), said
     assert "confirmed" in str(said.document)

@@ -1,8 +1,8 @@
 """The absolute limit: do surely more requests fail than is taken, whatever the other revision does?
 
-Errors one by one are judged by an exact likelihood ratio, errors in bursts
-bucket by bucket, by the same sequence as differences. Before there are buckets enough to
-tell the two apart, as much correlation is assumed as is judged soundly anywhere here.
+Errors one by one are judged by an exact likelihood ratio, errors in bursts bucket by bucket, by the
+same sequence as differences. Before there are buckets enough to tell the two apart, as much
+correlation is assumed as is judged soundly anywhere here.
 """
 
 import math
