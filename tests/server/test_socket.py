@@ -112,6 +112,21 @@ def test_of_many_that_start_one_serves(home: Path) -> None:
                 each.wait(timeout=30)
 
 
+@pytest.mark.parametrize("option", [("--read-only",), ("--http", "127.0.0.1:1")])
+def test_who_asks_for_more_than_the_one_that_lives_does_is_told(
+    home: Path, option: tuple[str, ...]
+) -> None:
+    service = Service(home)
+    service.start()
+    try:
+        other = Service(home, option)
+        assert other.start_and_wait() == 2
+        assert f"it was not asked for {option[0]}" in other.complaints()
+        assert Api(home).alive()
+    finally:
+        service.stop()
+
+
 @pytest.fixture
 def rogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A socket that root listens on, open to everybody, in a directory open to everybody."""

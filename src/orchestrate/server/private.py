@@ -20,22 +20,19 @@ def directory(path: Path) -> None:
     try:
         held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as problem:
-        raise _refused(path, _kind(path, problem), _OTHER) from problem
+        raise _refused(path, _kind(path, problem)) from problem
     try:
         found, own = os.fstat(held), os.geteuid()
         if found.st_uid != own:
             said = f"it belongs to user {found.st_uid}, and the service runs as user {own}"
-            raise _refused(path, said, f"chown -R {own} {path}, if all in it is yours", _OTHER)
+            raise _refused(path, said, f"chown -R {own} {path}, if all in it is yours")
         mode = stat.S_IMODE(found.st_mode)
         if mode & 0o022:
             said = f"others may write it: its mode is {mode:04o}"
-            raise _refused(path, said, f"look what is in it, then: chmod 700 {path}", _OTHER)
+            raise _refused(path, said, f"look what is in it, then: chmod 700 {path}")
         os.fchmod(held, 0o700)
     finally:
         os.close(held)
-
-
-_OTHER = "or set ORCHESTRATE_HOME to a directory of your own"
 
 
 def _kind(path: Path, problem: OSError) -> str:
@@ -45,4 +42,9 @@ def _kind(path: Path, problem: OSError) -> str:
 
 
 def _refused(path: Path, why: str, *fix: str) -> UsageProblem:
-    return UsageProblem(f"{path} is no place for the service's state", why=[why], fix=list(fix))
+    other = "set ORCHESTRATE_HOME to a directory of your own"
+    return UsageProblem(
+        f"{path} is no place for the service's state",
+        why=[why],
+        fix=[*fix, f"or {other}" if fix else other],
+    )

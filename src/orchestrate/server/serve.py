@@ -60,12 +60,14 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
     """Run the service until it is stopped, or was idle for as long as the options say.
 
     Returns at once when a service lives already, unless `replace` asks to end that one first.
+    Raises UsageProblem where that one would not be as the options say.
     """
     os.umask(0o077)
     undumpable()
     place = _make_home(Path(home))
     with _only_one(place, replace) as alone:
         if not alone:
+            _refuse_unheard(place, options)
             return
         ballast.keep(place)
         doors = _open_doors(place, options)
@@ -77,6 +79,18 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
             run(place, doors, options)
         finally:
             _close_doors(place, doors)
+
+
+def _refuse_unheard(home: Path, options: Options) -> None:
+    """Whoever asks for a service that only reads, or for a door, must not take another for it."""
+    asked = ["--read-only"] if options.read_only else []
+    asked += ["--http"] if options.http is not None else []
+    if asked:
+        raise UsageProblem(
+            f"a service lives in {home} already, and it was not asked for {' and '.join(asked)}",
+            why=["what it was started with goes on to hold"],
+            fix=["orchestrate stop, and start it once that has ended", "or add --replace"],
+        )
 
 
 def _make_home(home: Path) -> Path:
