@@ -1,13 +1,18 @@
-"""A workflow that began before the order of its steps was changed goes on by the order it had."""
+"""What is journalled: by the order of steps it began with, and beside others that write."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import pytest
 
+from orchestrate.core.audit import AuditEvent
 from orchestrate.engine.durable import Durable, Stopping
-from orchestrate.store.database import Store
+from orchestrate.store import audit
+from orchestrate.store.audit_check import verify
+from orchestrate.store.database import Session, Store
+from tests.support.postgres import postgres
 from tests.support.waiting import eventually
 
 
@@ -57,6 +62,42 @@ def test_what_began_before_takes_the_steps_it_took_and_what_begins_now_the_new_o
     now.durable.close()
     assert before.took == ["begin", "end"]
     assert now.took == ["begin", "look twice", "end"], "d1 took no step again, and no new one"
+
+
+@pytest.mark.system
+def test_a_step_is_recorded_though_others_write_the_trail_meanwhile() -> None:
+    with postgres() as server, closing(Store(server.database())) as store:
+        store.migrate()
+        durable = Durable(store, "slot")
+
+        def write(session: Session) -> str:
+            before = audit.tail(session).seq  # what it has seen is not all there is, from here on
+            with store.session() as other:
+                audit.append(other, _event(f"after {before}"))
+            audit.append(session, _event("step"))
+            return "written"
+
+        def carry_out(seq: int, undo_only: bool) -> str:
+            return durable.record("write", write)
+
+        durable.launch(carry_out)
+        durable.start("d1", 1)
+        eventually(lambda: _state(durable, "d1") != "PENDING")
+        ended = _state(durable, "d1")
+        durable.close()
+        with store.session() as session:
+            found = [row.subject for row in reversed(audit.page(session))]
+            problems = verify(session, [], None).problems
+    assert (ended, found, problems) == ("SUCCESS", ["after 0", "step"], [])
+
+
+def _event(subject: str) -> AuditEvent:
+    return AuditEvent(action="test.write", actor="test", person="test", subject=subject)
+
+
+def _state(durable: Durable, name: str) -> str | None:
+    state = durable.state(name)
+    return state and state.status
 
 
 def _ended(durable: Durable, name: str) -> bool:

@@ -87,9 +87,12 @@ class Api:
         """One call. Raises Problem for an error of ours, OSError when nobody answers."""
         with _Connection(self._socket, timeout_s) as connection:
             text = json.dumps(body) if body is not None else None
-            connection.request(method, path, text, {"content-type": "application/json"})
-            answer = connection.getresponse()
-            found = json.loads(answer.read())
+            try:
+                connection.request(method, path, text, {"content-type": "application/json"})
+                answer = connection.getresponse()
+                found = json.loads(answer.read())
+            except http.client.HTTPException as error:
+                raise ConnectionError("the service ended in the middle of its answer") from error
         if answer.status >= 400:
             raise Problem(answer.status, found["error"])
         assert isinstance(found, dict)

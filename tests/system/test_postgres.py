@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import cli
 from tests.support.postgres import postgres
 from tests.support.real import need_program
 from tests.support.service import World
@@ -60,3 +61,15 @@ def test_one_that_waits_runs_when_the_first_has_ended(world: World) -> None:
     ended = site.api.wait(first.id)
     assert ended.serving == "1.1.0", ended
     assert site.api.wait(second.id).serving == "2.0.0"
+
+
+def test_many_at_once_hinder_one_another_in_nothing(world: World) -> None:
+    names = [f"crowd{number}" for number in range(6)]
+    sites = [world.small(name, strategy={"type": "recreate"}) for name in names]
+    for version in ("1.0.0", "1.1.0"):
+        begun = [(site, site.begin(version).id) for site in sites]
+        ended = [(site.name, site.api.wait(deployment)) for site, deployment in begun]
+        assert [(name, d.phase) for name, d in ended if d.phase != "succeeded"] == []
+    home = {"ORCHESTRATE_HOME": str(world.home), **world.service.environment}
+    verified = cli.run("audit", "verify", env=home)
+    assert verified.code == 0, verified

@@ -186,7 +186,12 @@ class Durable:
             return DBOS.run_step({"name": name}, act)
 
     def record(self, name: str, write: Callable[[Session], J]) -> J:
-        """Write rows, committed together with the journal entry: exactly once."""
+        """Write rows, committed together with the journal entry: exactly once.
+
+        Recorded as all other rows are: what is read after a lock is what is there now. DBOS's own
+        SERIALIZABLE shows what was there before the lock, so that of two writers of the trail one
+        failed. SQLite has one writer at a time, and no other level.
+        """
         source = self._source
         assert source is not None
 
@@ -196,6 +201,10 @@ class Durable:
             return write(session)
 
         with self._journal():
+            if self._store.engine.dialect.name == "postgresql":
+                return source.run_tx_step(
+                    {"name": name, "isolation_level": "READ COMMITTED"}, transaction
+                )
             return source.run_tx_step({"name": name}, transaction)
 
     def receive(self, timeout_s: float) -> dict[str, JsonValue] | None:

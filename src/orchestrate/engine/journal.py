@@ -66,7 +66,7 @@ def validated(session: Session, seq: int, text: str, took_s: float | None) -> No
 
 def open_deployment(session: Session, seq: int) -> None:
     """Move to validating."""
-    row = deployments.get(session, seq)
+    row = held(session, seq)
     if row.phase == Phase.PENDING.value:
         deployments.set_phase(session, row, Phase.VALIDATING)
 
@@ -76,7 +76,7 @@ def begin(session: Session, seq: int, position: int, phase: Phase | None, writes
 
     Returns the write number, 0 for a step that writes nothing.
     """
-    deployment = deployments.get(session, seq)
+    deployment = held(session, seq)
     if phase is not None:
         if deployment.phase == Phase.PENDING.value:
             # A rollback asks no gate: what it returns to was verified here.
@@ -108,7 +108,7 @@ def end(
 
 
 def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
-    row = deployments.get(session, seq)
+    row = held(session, seq)
     row.paused = paused
     session.add(row)
     deployments.tell(session, seq, "deploy", "paused" if paused else "resumed", f"by {by}")
@@ -132,7 +132,7 @@ def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list
 
     An empty list means that nothing had been changed.
     """
-    row = deployments.get(session, seq)
+    row = held(session, seq)
     if Phase(row.phase).terminal:
         return []  # it was ended while it waited for an approval
     rows = deployments.steps(session, seq)
@@ -212,12 +212,12 @@ def close(session: Session, seq: int, outcome: Outcome) -> str:
 def give_up(session: Session, seq: int, reason: str) -> None:
     """Take nothing back: what serves is left as it is."""
     deployments.tell(session, seq, "deploy", "failing", reason)
-    deployments.set_phase(session, deployments.get(session, seq), Phase.ROLLING_BACK)
+    deployments.set_phase(session, held(session, seq), Phase.ROLLING_BACK)
 
 
 def abandon(session: Session, seq: int) -> None:
     """End a deployment that can be neither carried out nor undone; what serves is left alone."""
-    row = deployments.get(session, seq)
+    row = held(session, seq)
     for phase in (Phase.ROLLING_BACK, Phase.ROLLBACK_FAILED):
         if row.phase != phase.value and not Phase(row.phase).terminal:
             deployments.set_phase(session, row, phase)

@@ -11,6 +11,7 @@ from pydantic import JsonValue, TypeAdapter
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import NoDataError, OrchestrateError, TemporaryError
 from orchestrate.engine import asking
+from orchestrate.engine.approving import held
 from orchestrate.engine.site import Place
 from orchestrate.store import deployments
 
@@ -79,7 +80,9 @@ class Queue:
     def _end(self, seq: int, error: OrchestrateError) -> None:
         said = TypeAdapter(dict[str, JsonValue]).validate_python(error.as_dict())
         with self.place.store.session() as session:
-            row = deployments.get(session, seq)
+            row = held(session, seq)
+            if Phase(row.phase).terminal:
+                return  # somebody withdrew it meanwhile
             deployments.end_waiting(session, row, Phase.FAILED, error.code, said, error.message)
         self.changed(seq)
 
