@@ -64,12 +64,14 @@ def test_one_that_waits_runs_when_the_first_has_ended(world: World) -> None:
 
 
 def test_many_at_once_hinder_one_another_in_nothing(world: World) -> None:
-    names = [f"crowd{number}" for number in range(6)]
+    names = [f"crowd{number}" for number in range(4)]
     sites = [world.small(name, strategy={"type": "recreate"}) for name in names]
-    for version in ("1.0.0", "1.1.0"):
+    for site in sites:
+        site.live("1.0.0")
+    for version in ("1.1.0", "1.0.0", "1.1.0"):
         begun = [(site, site.begin(version).id) for site in sites]
         ended = [(site.name, site.api.wait(deployment)) for site, deployment in begun]
-        assert [(name, d.phase) for name, d in ended if d.phase != "succeeded"] == []
+        assert [(name, d.phase, d.error) for name, d in ended if d.phase != "succeeded"] == []
     home = {"ORCHESTRATE_HOME": str(world.home), **world.service.environment}
     verified = cli.run("audit", "verify", env=home)
     assert verified.code == 0, verified
