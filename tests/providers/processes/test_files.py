@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,10 +29,27 @@ def test_a_failed_replacement_leaves_nothing_behind(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_threads_that_replace_one_file_at_once_hinder_one_another_in_nothing(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state.json"
+    texts = [str(number) * 50_000 for number in range(4)]
+
+    def put(text: str) -> None:
+        for _ in range(100):
+            files.replace(str(path), text, durable=False)
+            assert path.read_text(encoding="utf-8") in texts
+
+    with ThreadPoolExecutor(len(texts)) as pool:
+        list(pool.map(put, texts))
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
 def test_a_temporary_file_is_never_written_through_a_link(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine", encoding="utf-8")
-    (tmp_path / f".state.json.{os.getpid()}").symlink_to(victim)
+    own = f".state.json.{os.getpid()}.{threading.get_ident()}"
+    (tmp_path / own).symlink_to(victim)
     with pytest.raises(OSError):
         files.replace(str(tmp_path / "state.json"), "text")
     assert victim.read_text(encoding="utf-8") == "mine"

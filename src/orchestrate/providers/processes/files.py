@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,10 +19,10 @@ def private_directory(path: str) -> str:
 
 
 def replace(path: str, text: str, *, durable: bool = True, through: str | None = None) -> None:
-    """Put `text` at `path` in one step (0600). `through`: directory for the temporary file."""
-    temporary = os.path.join(
-        through or os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}"
-    )
+    """Put `text` at `path` in one step (0600). `through`: directory for the temporary file, which
+    belongs to this thread alone: others may put the same file there at the same moment."""
+    own = f".{os.path.basename(path)}.{os.getpid()}.{threading.get_ident()}"
+    temporary = os.path.join(through or os.path.dirname(path), own)
     handle = os.open(
         temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
