@@ -17,11 +17,12 @@ from orchestrate.core.errors import EnvironmentBusy, InvalidInput, LastAdministr
 from orchestrate.core.identity import Principal, Role
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place
-from orchestrate.store import environments, people
+from orchestrate.store import environments, people, tokens
 from orchestrate.store.database import Held, Store, hold
 from orchestrate.tools.environments import SetEnvironments, set_environments
 from orchestrate.tools.operation import Caller, Context, Service
 from orchestrate.tools.people import RemovePerson, SetPerson, remove_person, set_person
+from orchestrate.tools.tokens import CreateToken, create_token
 from tests.support.postgres import Postgres, postgres
 from tests.support.records import deploy
 from tests.support.records import environment as a_place
@@ -48,8 +49,12 @@ def store(server: Postgres, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def context(store: Store, tmp_path: Path) -> Context:
     """A call by an administrator, of a service of which there is no more than is asked for."""
-    worker = SimpleNamespace(seal=Seal(tmp_path))
-    service = SimpleNamespace(store=store, place=Place(tmp_path, store), worker=worker)
+    service = SimpleNamespace(
+        store=store,
+        place=Place(tmp_path, store),
+        worker=SimpleNamespace(seal=Seal(tmp_path)),
+        credentials=SimpleNamespace(make=lambda role: ("the token", "made", "its mac")),
+    )
     lee = Principal("lee", "lee", "person", frozenset(Role))
     return Context(cast(Service, service), Caller(lee))
 
@@ -66,6 +71,10 @@ def waiting(store: Store) -> int:
         return int(connection.scalar(sa.text(asked)) or 0)
 
 
+def until_waiting(store: Store, count: int) -> None:
+    eventually(lambda: waiting(store) == count)
+
+
 def neither_ends_before_the_other_has_looked(
     store: Store, *acts: Callable[[], object]
 ) -> list[BaseException | None]:
@@ -77,7 +86,7 @@ def neither_ends_before_the_other_has_looked(
             hold(session, Held.TRAIL)
             for number, act in enumerate(acts, 1):
                 found.append(pool.submit(act))
-                eventually(lambda number=number: waiting(store) == number)
+                until_waiting(store, number)
         return [each.exception(30) for each in found]
 
 
@@ -106,6 +115,23 @@ def test_one_user_does_not_become_two_people(store: Store, context: Context) -> 
     assert isinstance(ended[1], InvalidInput)
 
 
+def test_a_token_that_is_made_while_its_person_is_removed_does_not_come_back_with_them(
+    store: Store, context: Context
+) -> None:
+    with store.session() as session:
+        for name in ("ann", "lee"):
+            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[], by="lee")
+    ended = neither_ends_before_the_other_has_looked(
+        store,
+        lambda: create_token(context, CreateToken(role=Role.ADMIN, person="ann")),
+        lambda: remove_person(context, RemovePerson(person="ann")),
+    )
+    assert ended == [None, None]
+    set_person(context, SetPerson(person="ann", roles=[Role.ADMIN]))
+    with store.session() as session:
+        assert not tokens.alive(session, tokens.find(session, "made"))
+
+
 def test_what_a_deployment_stands_on_is_not_changed_by_who_looked_before_it_began(
     store: Store, context: Context
 ) -> None:
@@ -118,7 +144,7 @@ def test_what_a_deployment_stands_on_is_not_changed_by_who_looked_before_it_bega
             deploy(session, place, "1")
             session.flush()
             call = pool.submit(set_environments, context, SetEnvironments(environments=[changed]))
-            eventually(lambda: waiting(store) == 1)
+            until_waiting(store, 1)
         assert isinstance(call.exception(30), EnvironmentBusy)
 
 
@@ -137,5 +163,5 @@ def test_two_who_change_the_same_environments_do_not_wait_for_each_other(
             for number, given in enumerate((changed, changed[::-1]), 1):
                 asked = SetEnvironments(environments=given)
                 calls.append(pool.submit(set_environments, context, asked))
-                eventually(lambda number=number: waiting(store) == number)
+                until_waiting(store, number)
         assert [call.exception(30) for call in calls] == [None, None]
