@@ -99,7 +99,7 @@ def test_a_step_that_could_not_ask_the_store_is_taken_again(store: Store, error:
     assert broke_off.wait(20)
     durable.resume("d1")
     eventually(lambda: _ended(durable, "d1"))
-    answer = DBOS.retrieve_workflow("d1").get_result()
+    answer: str = DBOS.retrieve_workflow("d1").get_result()
     durable.close()
     assert answer == "seen"
 
