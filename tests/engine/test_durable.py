@@ -6,9 +6,12 @@ import threading
 from contextlib import closing
 
 import pytest
+from dbos import DBOS
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrate.core.audit import AuditEvent
-from orchestrate.engine.durable import Durable, Stopping
+from orchestrate.engine.durable import Durable, JournalFailed, Stopping
 from orchestrate.store import audit
 from orchestrate.store.audit_check import verify
 from orchestrate.store.database import Session, Store
@@ -62,6 +65,43 @@ def test_what_began_before_takes_the_steps_it_took_and_what_begins_now_the_new_o
     now.durable.close()
     assert before.took == ["begin", "end"]
     assert now.took == ["begin", "look twice", "end"], "d1 took no step again, and no new one"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("SELECT 1", {}, Exception("the connection is closed")),
+        PoolTimeout("no connection is free"),
+    ],
+    ids=["closed", "none free"],
+)
+def test_a_step_that_could_not_ask_the_store_is_taken_again(store: Store, error: Exception) -> None:
+    durable = Durable(store, "slot")
+    broke_off, lost = threading.Event(), [error]
+
+    def look() -> str:
+        if lost:
+            raise lost.pop()
+        return "seen"
+
+    def carry_out(seq: int, undo_only: bool) -> str:
+        try:
+            return durable.step("look", look)
+        except JournalFailed:
+            broke_off.set()
+            raise
+        except Exception:
+            broke_off.set()
+            return "undone"
+
+    durable.launch(carry_out)
+    durable.start("d1", 1)
+    assert broke_off.wait(20)
+    durable.resume("d1")
+    eventually(lambda: _ended(durable, "d1"))
+    answer: str = DBOS.retrieve_workflow("d1").get_result()
+    durable.close()
+    assert answer == "seen"
 
 
 @pytest.mark.system

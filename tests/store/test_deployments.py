@@ -16,7 +16,7 @@ class TestTheEnvironment:
     def test_is_taken_by_one_alone(self, store: Store, environment_id: int) -> None:
         with store.session() as session:
             first = deploy(session, environment_id, "1")
-        with pytest.raises(IntegrityError), store.session() as session:
+        with pytest.raises(NotNow), store.session() as session:
             deploy(session, environment_id, "2")
         with store.session() as session:
             holder = deployments.running(session, environment_id)
@@ -30,7 +30,7 @@ class TestTheEnvironment:
                 deploy(session, environment_id, version, taken=version == "1")
             assert len(deployments.open_ones(session, environment_id)) == 3
             waiting = deployments.open_ones(session, environment_id)[1]
-        with pytest.raises(IntegrityError), store.session() as session:
+        with pytest.raises(NotNow), store.session() as session:
             deployments.take(session, deployments.get(session, waiting.seq or 0))
 
     def test_is_free_once_the_holder_has_ended(self, store: Store, environment_id: int) -> None:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from orchestrate.core.errors import AmbiguousEnvironment, UnknownEnvironment
-from orchestrate.store import environments
+from orchestrate.core.notification import Happening
+from orchestrate.store import environments, outbox
 from orchestrate.store.database import Store
 from tests.support.records import deploy, environment
 
@@ -84,3 +85,12 @@ def test_setting_the_same_again_changes_nothing(store: Store, environment_id: in
         row = environments.put(session, environment())
         assert row.id == environment_id
         assert environments.as_environment(row) == environment()
+
+
+def test_one_that_a_closed_window_kept_empty_can_be_deleted(
+    store: Store, environment_id: int
+) -> None:
+    with store.session() as session:
+        outbox.put(session, environment_id, None, "team", Happening.FROZEN, {})
+    with store.session() as session:
+        assert not environments.remove(session, environments.get(session, environment_id))

@@ -22,7 +22,7 @@ from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protection import rule_of
 from orchestrate.engine import journal
 from orchestrate.engine.approving import is_way_back, needed, withdraw
-from orchestrate.engine.expecting import refuse_in_vain
+from orchestrate.engine.expecting import expected, refuse_in_vain
 from orchestrate.engine.gatekeeping import closed_to, refuse_closed
 from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.planning import Draft, draft_retirement, redraft
@@ -81,6 +81,8 @@ def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
     waits = may_wait and draft.plan.kind is Kind.DEPLOY
     with store.session() as session:
+        foreseen = expected(session, draft)
+    with store.session() as session:
         environments.lock(session, draft.site.id)
         same = _same_key(session, draft, request)
         if same is not None:
@@ -91,7 +93,7 @@ def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
         if taken or waits:
             if taken:  # one that waits is asked when it is its turn
                 refuse_closed(draft, request.exempt)
-            refuse_in_vain(session, draft)
+            refuse_in_vain(draft, foreseen)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
 

@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from dbos import DBOS, DBOSPortableJSONSerializer, SetWorkflowID, SQLAlchemyDatasource
 from pydantic import JsonValue
-from sqlalchemy.exc import OperationalError
 
-from orchestrate.store.database import Session, Store, make_engine
+from orchestrate.store.database import STORE_FAILED, Session, Store, make_engine
 
 WORKFLOW_SCHEMA = "1"
 """DBOS's application version. Never raise it: what runs would be stranded. Use DBOS.patch()."""
@@ -182,8 +181,17 @@ class Durable:
 
     def step(self, name: str, act: Callable[[], J]) -> J:
         """Run `act` and journal what it returns. At least once: `act` must be idempotent."""
+
+        def tried() -> J:
+            try:
+                return act()
+            except STORE_FAILED as error:
+                # DBOS would journal it as what the step came to, and the workflow find it there
+                # when it goes on, and undo what it did.
+                raise JournalFailed from error
+
         with self._journal():
-            return DBOS.run_step({"name": name}, act)
+            return DBOS.run_step({"name": name}, tried)
 
     def record(self, name: str, write: Callable[[Session], J]) -> J:
         """Write rows, committed together with the journal entry: exactly once.
@@ -229,6 +237,6 @@ class Durable:
         except Exception as error:
             if self._closing.is_set():
                 raise Stopping from error
-            if isinstance(error, OperationalError):
+            if isinstance(error, STORE_FAILED):
                 raise JournalFailed from error
             raise

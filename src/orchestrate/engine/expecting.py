@@ -35,10 +35,11 @@ def expected(session: Session, draft: Draft, may_run: bool = True) -> Expected |
     return expect(_traffic(session, draft, may_run), first.percent, first.policy)
 
 
-def refuse_in_vain(session: Session, draft: Draft) -> None:
+def refuse_in_vain(draft: Draft, found: Expected | None) -> None:
     """Raises VerdictOutOfReach when no release could be proven good before the horizon, and no
-    person is to be waited for."""
-    first, found = _first(draft), expected(session, draft)
+    person is to be waited for. `found` is what `expected` said, before anything was held: it asks
+    others, who can take long to answer."""
+    first = _first(draft)
     if first is None or found is None or found.problem is None:
         return
     if first.policy.horizon_s is None or first.policy.at_horizon == "hold":

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue, TypeAdapter
-from sqlalchemy.exc import OperationalError
 
 from orchestrate.core.error_codes import known
 from orchestrate.core.errors import (
@@ -46,6 +45,7 @@ from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place, Site, metrics_of, revision_of, secrets_of, site_of
 from orchestrate.engine.validating import keep, subject_of
 from orchestrate.store import deployments, environments, revisions, verification
+from orchestrate.store.database import STORE_FAILED
 
 log = logging.getLogger(__name__)
 
@@ -294,7 +294,7 @@ def _told(error: Exception) -> OrchestrateError:
     """Our own errors as they are; an unexpected one is logged and named."""
     if isinstance(error, OrchestrateError):
         return error
-    if isinstance(error, OperationalError):
+    if isinstance(error, STORE_FAILED):
         raise error  # the store's own: the workflow breaks off here, and goes on once it is back
     log.error("a step broke off", exc_info=error)
     if isinstance(error, ConnectionError | TimeoutError):

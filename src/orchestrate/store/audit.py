@@ -16,7 +16,7 @@ from sqlmodel import Field, Session, col, select
 
 from orchestrate.core.audit import AuditEvent, Entry, entry_hash, fit, genesis
 from orchestrate.core.canonical import canonical
-from orchestrate.store.database import begin_writing
+from orchestrate.store.database import Held, hold
 from orchestrate.store.identity import store_id
 from orchestrate.store.tables import Base
 
@@ -24,8 +24,6 @@ _WAITING = "audit_waiting"
 _CHAINED = "audit_chained"
 _FULL = 2
 """SQLite's synchronous=FULL."""
-_LOCK = 7203120
-"""PostgreSQL's advisory lock of the trail."""
 
 
 class AuditRow(Base, table=True):
@@ -152,6 +150,8 @@ def _chain(session: Session) -> None:
     waiting: list[AuditEvent] = session.info.pop(_WAITING, [])
     if not waiting:
         return
+    # What is still to be written may wait for a row whose holder waits for the trail.
+    session.flush()
     _lock(session)
     store, end = store_id(session), tail(session)
     rows = []
@@ -193,11 +193,11 @@ def _lock(session: Session) -> None:
     Only a connection that waits for the disk may commit entries: what a signed head names and the
     power took away would look as if somebody had cut it off.
     """
-    begin_writing(session)
+    hold(session, Held.TRAIL)
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-    elif (connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0) < _FULL:
+        return
+    if (connection.exec_driver_sql("PRAGMA synchronous").scalar() or 0) < _FULL:
         raise RuntimeError("the trail is written by a connection that does not wait for the disk")
 
 

@@ -10,19 +10,32 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session as Session  # for tools and engine: they know the store only
+from sqlmodel import SQLModel
 
-from orchestrate.core.errors import DiskFull, UsageProblem
+from orchestrate.core.errors import DiskFull, NotNow, UsageProblem
 
 SCOPE = "scope"
 """In a session's `info`: the environments that it shows; none means all."""
 HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
+STORE_FAILED = (sa.exc.OperationalError, sa.exc.TimeoutError)
+"""What says that the store cannot be asked now; the latter, that no connection became free."""
+
+
+class Held(Enum):
+    """What one transaction at a time decides about; the value is PostgreSQL's advisory lock. The
+    migrations have 7203119. The trail is always the last that is taken."""
+
+    TRAIL = 7203120
+    PEOPLE = 7203121
+    MASTER_KEYS = 7203122
 
 
 def database_url(home: Path) -> str:
@@ -120,12 +133,20 @@ class Store:
     def session(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on an error.
 
-        Raises DiskFull when the database says that there is no room.
+        Raises DiskFull when the database says that there is no room, and NotNow where somebody
+        else wrote the same at this moment.
         """
         try:
             with self.sessions.begin() as session:
                 session.info[SCOPE] = self._scope
                 yield session
+        except sa.exc.IntegrityError as error:
+            if not _is_twin(error):
+                raise
+            raise NotNow(
+                "somebody else wrote the same at this moment; nothing was changed by this",
+                fix=["do it again"],
+            ) from error
         except sa.exc.OperationalError as error:
             raise _named(error) from error
 
@@ -144,6 +165,30 @@ def begin_writing(session: Session) -> None:
         raw = connection.connection.driver_connection
         if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def hold(session: Session, what: Held) -> None:
+    """Begin the transaction as the only one, until it ends, that decides about `what`: for a rule
+    over many rows, which no row's lock holds. Taken before any row of it is read."""
+    begin_writing(session)
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({what.value})"))
+
+
+def add_once(session: Session, row: type[SQLModel], values: dict[str, object]) -> None:
+    """Insert a row unless there is one of its key: of two that do so at once, both may go on."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    mine = session.connection().dialect.name
+    insert = postgresql.insert if mine == "postgresql" else sqlite.insert
+    session.connection().execute(insert(row).values(**values).on_conflict_do_nothing())
+
+
+def _is_twin(error: sa.exc.IntegrityError) -> bool:
+    """Whether a row of the same key was there: any other broken rule is a mistake of ours."""
+    code = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
+    return code in ("23505", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY")
 
 
 def _named(error: sa.exc.OperationalError) -> Exception:

@@ -184,7 +184,10 @@ def remove(session: Session, row: EnvironmentRow) -> bool:
         session.delete(plan)
     session.flush()
     if session.exec(history).first() is None and not asked_about(session, row.id or 0):
+        from orchestrate.store import outbox  # which stands on this module
+
         evidence.forget(session, row.id or 0)
+        outbox.forget(session, row.id or 0)
         session.delete(row)
         return False
     row.archived_at = now()

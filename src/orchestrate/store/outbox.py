@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import Index, text
+from sqlalchemy import Index, delete, text
 from sqlmodel import Field, Session, col, select
 
 from orchestrate.core.deployment import Kind, Phase
@@ -222,6 +222,13 @@ def newest(session: Session, environment_id: int, limit: int) -> Sequence[Outbox
         .limit(limit)
     )
     return session.exec(statement).all()
+
+
+def forget(session: Session, environment_id: int) -> None:
+    """Remove what was told of an environment that never had a deployment: that a closed window let
+    none begin."""
+    session.exec(delete(OutboxRow).where(col(OutboxRow.environment_id) == environment_id))
+    session.flush()
 
 
 def _facts(

@@ -11,6 +11,7 @@ from orchestrate.core.errors import UnknownPlan
 from orchestrate.core.plan import Plan
 from orchestrate.core.revision import Revision
 from orchestrate.store import environments
+from orchestrate.store.database import add_once
 from orchestrate.store.tables import EnvironmentRow, PlanRow, now
 
 GOOD_FOR_S = 3600.0
@@ -27,17 +28,18 @@ def keep(
     """Remember the plan; an equal one is renewed."""
     row = session.get(PlanRow, plan.digest)
     if row is None:
-        row = PlanRow.model_validate(
-            {
-                "digest": plan.digest,
-                "environment_id": environment.id,
-                "kind": plan.kind.value,
-                "version": target.version,
-                "target": target.model_dump(mode="json"),
-                "body": plan.model_dump(mode="json"),
-                "expires_at": now(),
-            }
-        )
+        made: dict[str, object] = {
+            "digest": plan.digest,
+            "environment_id": environment.id,
+            "kind": plan.kind.value,
+            "version": target.version,
+            "target": target.model_dump(mode="json"),
+            "body": plan.model_dump(mode="json"),
+            "created_at": now(),
+            "expires_at": now(),
+        }
+        add_once(session, PlanRow, made)  # two may look at the same plan at once
+        row = session.get_one(PlanRow, plan.digest)
     row.environment_id = environment.id or row.environment_id
     row.strategy = strategy.value if strategy else None
     row.expires_at = now() + timedelta(seconds=GOOD_FOR_S)

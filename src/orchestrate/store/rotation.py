@@ -15,7 +15,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from orchestrate.store import secrets
-from orchestrate.store.database import Store, begin_writing
+from orchestrate.store.database import Held, Store, begin_writing, hold
 from orchestrate.store.keys import Keys, root_about, sealed_under
 from orchestrate.store.sealed import MasterKeyRow, RootRow, SecretRow, enclose, envelope
 from orchestrate.store.sealing import rewrap
@@ -48,7 +48,9 @@ def rotate(store: Store, step: Callable[[str], None] = lambda _: None) -> Rotate
     """
     keys = store.keys
     with store.session() as session:
-        begin_writing(session)
+        # A second one at this moment would take the first one's key out of its file again.
+        hold(session, Held.MASTER_KEYS)
+        keys.forget()
         old, resumed = _prepare(session, keys)
     keys.forget()
     step("prepared")
@@ -137,6 +139,7 @@ def _retire(store: Store, identity: str) -> bool:
 
 def _drop(store: Store, keys: Keys, identity: str) -> bool:
     with store.session() as session:
+        hold(session, Held.MASTER_KEYS)
         dropped = keys.drop(session, identity)
     keys.forget()
     return dropped

@@ -63,6 +63,7 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     with store.session() as session:
         for environment in given.environments:
             environments.refuse_outside(session, environment)
+        _hold(session, given)
         items = [
             _change(context, session, environment, given.secrets.get(environment.name, {}))
             for environment in given.environments
@@ -83,6 +84,16 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     if refused is not None:
         raise refused
     return EnvironmentChanges(applied=not given.dry_run, items=items)
+
+
+def _hold(session: Session, given: SetEnvironments) -> None:
+    """Hold those that are to be changed, so that no deployment begins between the question whether
+    one runs and the change; always in one order, so that no two calls wait for each other."""
+    if given.dry_run:
+        return
+    found = [environments.existing(session, each) for each in given.environments]
+    for identity in sorted({row.id or 0 for row in found if row is not None}):
+        environments.lock(session, identity)
 
 
 def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnvironment:

@@ -10,7 +10,7 @@ from orchestrate.core.errors import Forbidden, InvalidInput, LastAdministrator, 
 from orchestrate.core.identity import Role
 from orchestrate.core.names import check_name
 from orchestrate.store import audit, people, tokens
-from orchestrate.store.database import Session, begin_writing
+from orchestrate.store.database import Held, Session, hold
 from orchestrate.store.people import PersonRow
 from orchestrate.tools.access_documents import (
     AccessDocument,
@@ -83,7 +83,7 @@ def make_first_administrator(context: Context, given: FirstAdministrator) -> Per
     principal = context.caller.principal
     name = check_name(given.person, "person")
     with context.service.store.session() as session:
-        begin_writing(session)
+        hold(session, Held.PEOPLE)
         if people.anybody(session):
             raise NotNow(
                 "there are people here already",
@@ -114,7 +114,7 @@ def set_person(context: Context, given: SetPerson) -> PersonAnswer:
     name = check_name(given.person, "person")
     keys = [_public_key(line) for line in given.keys]
     with context.service.store.session() as session:
-        begin_writing(session)
+        hold(session, Held.PEOPLE)
         _refuse_uids_of_others(session, name, given.uids)
         new = people.look(session, name)
         before = [] if new is None or new.removed_at else list(new.roles)
@@ -146,7 +146,7 @@ def set_person(context: Context, given: SetPerson) -> PersonAnswer:
 def change_roles(context: Context, given: ChangeRoles) -> PersonAnswer:
     """Give roles to a person, or take them away."""
     with context.service.store.session() as session:
-        begin_writing(session)
+        hold(session, Held.PEOPLE)
         row = people.find(session, given.person)
         roles = (row.held | set(given.grant)) - set(given.revoke)
         people.put(
@@ -171,7 +171,7 @@ def change_roles(context: Context, given: ChangeRoles) -> PersonAnswer:
 def remove_person(context: Context, given: RemovePerson) -> PersonAnswer:
     """Take all roles, keys and tokens from a person."""
     with context.service.store.session() as session:
-        begin_writing(session)
+        hold(session, Held.PEOPLE)
         row = people.find(session, given.person)
         document = _person(session, row)
         people.remove(session, row)

@@ -7,7 +7,7 @@ from pydantic import Field
 from orchestrate.core.errors import Forbidden, UnknownPerson
 from orchestrate.core.identity import Principal, Role, narrowed, within
 from orchestrate.store import audit, people, tokens
-from orchestrate.store.database import Session, begin_writing
+from orchestrate.store.database import Held, Session, begin_writing, hold
 from orchestrate.store.people import PersonRow
 from orchestrate.store.tables import now
 from orchestrate.store.tokens import TokenRow
@@ -46,7 +46,7 @@ def create_token(context: Context, given: CreateToken) -> MadeToken:
     person = given.person or principal.person
     _refuse_agents(principal)
     with context.service.store.session() as session:
-        begin_writing(session)
+        hold(session, Held.PEOPLE)
         row = people.look(session, person)
         if row is None or row.removed_at is not None:
             raise UnknownPerson(

@@ -18,7 +18,7 @@ from orchestrate.core.errors import (
     RotationNeeded,
     SecretUnreadable,
 )
-from orchestrate.store.database import begin_writing
+from orchestrate.store.database import add_once, begin_writing
 from orchestrate.store.identity import store_id
 from orchestrate.store.keys.file import NAME as FILE_NAME
 from orchestrate.store.keys.file import KeyFile
@@ -146,9 +146,9 @@ class Keys:
             key = self.ring(session).primary
             row = session.get(MasterKeyRow, key.id, with_for_update=True, populate_existing=True)
             if row is None:
-                row = MasterKeyRow(kid=key.id, source=self.source.name)
-                session.add(row)
-                session.flush()
+                made = MasterKeyRow(kid=key.id, source=self.source.name).model_dump()
+                add_once(session, MasterKeyRow, made)  # two may seal the first at once
+                row = session.get_one(MasterKeyRow, key.id, with_for_update=True)
             if row.retired_at is None:
                 _count(session, row)
                 return key
@@ -167,8 +167,9 @@ class Keys:
         """
         row = session.get(RootRow, _ROOT)
         if row is None:
-            begin_writing(session)
-            row = session.get(RootRow, _ROOT) or self._make_root(session)
+            # Whoever makes it holds the key that seals; it may have been made meanwhile.
+            master = self.for_sealing(session)
+            row = session.get(RootRow, _ROOT) or _make_root(session, master)
         sealed = envelope(row)
         if sealed is None:
             raise SecretUnreadable("the root of the subkeys is gone", fix=["restore a backup"])
@@ -207,14 +208,6 @@ class Keys:
             return ()
         return KeyFile(self._home / FILE_NAME).load()
 
-    def _make_root(self, session: Session) -> RootRow:
-        master = self.for_sealing(session)
-        sealed = seal(master, os.urandom(32), root_about(session))
-        row = RootRow(name=_ROOT, **vars(sealed))
-        session.add(row)
-        session.flush()
-        return row
-
 
 def root_about(session: Session) -> bytes:
     """What the root of the subkeys is bound to."""
@@ -228,6 +221,14 @@ def sealed_under(session: Session) -> set[str]:
     ).all()
     roots = session.exec(select(RootRow.kid).distinct()).all()
     return {kid for kid in (*secrets, *roots) if kid is not None}
+
+
+def _make_root(session: Session, master: Key) -> RootRow:
+    sealed = seal(master, os.urandom(32), root_about(session))
+    row = RootRow(name=_ROOT, **vars(sealed))
+    session.add(row)
+    session.flush()
+    return row
 
 
 def _count(session: Session, row: MasterKeyRow) -> None:

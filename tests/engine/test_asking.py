@@ -1,0 +1,80 @@
+"""The environment is held for a moment: nobody is asked anything meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from orchestrate.core.deployment import Kind
+from orchestrate.core.environment import StrategyName
+from orchestrate.core.plan import Plan
+from orchestrate.core.steps import Analyse
+from orchestrate.engine.asking import Request, take
+from orchestrate.engine.planning import Draft
+from orchestrate.store import deployments, environments, revisions
+from orchestrate.store.database import Store
+from tests.support.records import deploy, environment, revision
+
+POLICY = environment().strategy.analyse
+
+
+class Asked(Exception):
+    """The provider was asked for its traffic."""
+
+    def __init__(self, others_may_write: bool) -> None:
+        super().__init__()
+        self.others_may_write = others_may_write
+
+
+class Provider:
+    def __init__(self, database: Path) -> None:
+        self.database = database
+
+    def requests(self) -> dict[str, Any]:
+        raise Asked(self._others_may_write())
+
+    def _others_may_write(self) -> bool:
+        other = sqlite3.connect(self.database, timeout=0)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            other.close()
+        return True
+
+
+def canary(store: Store, provider: Provider) -> Draft:
+    """The plan of a canary in an environment that serves already."""
+    with store.session() as session:
+        row = environments.put(session, environment())
+        seq = deploy(session, row.id or 0, "1")
+        first = deployments.get(session, seq)
+        live = revisions.get(session, first.to_revision_id)
+        row.live_revision_id, row.live_deployment = live.id, seq
+        target = revision("2")
+        old = revisions.as_revision(live).ref
+        plan = Plan(
+            app=row.app,
+            environment=row.name,
+            kind=Kind.DEPLOY,
+            strategy=StrategyName.CANARY,
+            from_digest=live.digest,
+            to_digest=target.digest,
+            old=old,
+            new=target.ref,
+            steps=(Analyse(revision=target.ref, baseline=old, percent=10, policy=POLICY),),
+        )
+        site = SimpleNamespace(id=row.id, environment=environment(), provider=provider)
+        return Draft(row, cast(Any, site), plan, target, 1, live, cast(Any, None), None)
+
+
+def test_the_traffic_is_asked_for_while_others_may_write(store: Store, tmp_path: Path) -> None:
+    draft = canary(store, Provider(tmp_path / "store.db"))
+    with pytest.raises(Asked) as asked:
+        take(store, draft, Request(actor="lee", queue=True))
+    assert asked.value.others_may_write
