@@ -11,7 +11,7 @@ from there when it is asked for again; it never begins a second one over an unfi
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
 from orchestrate.store import secrets
@@ -21,6 +21,8 @@ from orchestrate.store.sealed import MasterKeyRow, RootRow, SecretRow, enclose, 
 from orchestrate.store.sealing import rewrap
 from orchestrate.store.tables import now
 
+_LOCK = 7203121
+"""PostgreSQL's advisory lock of the list of keys."""
 BATCH = 100
 """Rows a transaction: writers wait for milliseconds, never for the whole rotation."""
 
@@ -48,7 +50,7 @@ def rotate(store: Store, step: Callable[[str], None] = lambda _: None) -> Rotate
     """
     keys = store.keys
     with store.session() as session:
-        begin_writing(session)
+        _alone(session)
         old, resumed = _prepare(session, keys)
     keys.forget()
     step("prepared")
@@ -70,9 +72,20 @@ def rotate(store: Store, step: Callable[[str], None] = lambda _: None) -> Rotate
     return Rotated(key, rewrapped, resumed, tuple(retired), tuple(left))
 
 
+def _alone(session: Session) -> None:
+    """Keep other rotations of this store out until the transaction ends: a list of keys is read,
+    changed and written whole, and a key that another one made meanwhile would be lost with all
+    that was put under it."""
+    begin_writing(session)
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
 def _prepare(session: Session, keys: Keys) -> tuple[list[str], bool]:
     """The keys to be retired, and whether that was begun before. A new key is made only where
     everything is under the present one."""
+    keys.forget()  # another rotation may have made one since they were read
     ring = keys.ring(session)
     primary = ring.primary.id
     behind = sealed_under(session) - {primary}
@@ -137,6 +150,7 @@ def _retire(store: Store, identity: str) -> bool:
 
 def _drop(store: Store, keys: Keys, identity: str) -> bool:
     with store.session() as session:
+        _alone(session)
         dropped = keys.drop(session, identity)
     keys.forget()
     return dropped

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Protocol
 
 from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from orchestrate.core.errors import (
@@ -144,12 +145,11 @@ class Keys:
         begin_writing(session)
         for _ in range(2):
             key = self.ring(session).primary
-            row = session.get(MasterKeyRow, key.id, with_for_update=True, populate_existing=True)
+            row = _held(session, key.id)
             if row is None:
-                row = MasterKeyRow(kid=key.id, source=self.source.name)
-                session.add(row)
-                session.flush()
-            if row.retired_at is None:
+                _note_first_use(session, key.id, self.source.name)
+                row = _held(session, key.id)
+            if row is not None and row.retired_at is None:
                 _count(session, row)
                 return key
             self.forget()  # another worker has rotated it meanwhile
@@ -208,7 +208,10 @@ class Keys:
         return KeyFile(self._home / FILE_NAME).load()
 
     def _make_root(self, session: Session) -> RootRow:
-        master = self.for_sealing(session)
+        master = self.for_sealing(session)  # which holds the key: of two at once the second waits
+        made = session.get(RootRow, _ROOT)
+        if made is not None:
+            return made
         sealed = seal(master, os.urandom(32), root_about(session))
         row = RootRow(name=_ROOT, **vars(sealed))
         session.add(row)
@@ -228,6 +231,19 @@ def sealed_under(session: Session) -> set[str]:
     ).all()
     roots = session.exec(select(RootRow.kid).distinct()).all()
     return {kid for kid in (*secrets, *roots) if kid is not None}
+
+
+def _held(session: Session, identity: str) -> MasterKeyRow | None:
+    """The record of a key, held until the transaction ends."""
+    return session.get(MasterKeyRow, identity, with_for_update=True, populate_existing=True)
+
+
+def _note_first_use(session: Session, identity: str, source: str) -> None:
+    """Make the record of a key. Another transaction may make it at the same moment: this one waits
+    for that one's end then, and takes its record for its own."""
+    values = MasterKeyRow(kid=identity, source=source).model_dump()
+    dialect = postgresql if session.connection().dialect.name == "postgresql" else sqlite
+    session.execute(dialect.insert(MasterKeyRow).values(**values).on_conflict_do_nothing())
 
 
 def _count(session: Session, row: MasterKeyRow) -> None:
