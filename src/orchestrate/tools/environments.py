@@ -63,12 +63,14 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     with store.session() as session:
         for environment in given.environments:
             environments.refuse_outside(session, environment)
+            check_name(environment.name)
+            _refuse_unusable(context, environment)
+        _hold(session, given.environments)
         items = [
             _change(context, session, environment, given.secrets.get(environment.name, {}))
             for environment in given.environments
         ]
         for item, environment in zip(items, given.environments, strict=True):
-            _refuse_unusable(context, environment)
             row = environments.existing(session, environment)
             if row is not None:
                 _refuse_while_busy(session, item, row)
@@ -199,6 +201,14 @@ def _who(context: Context) -> tuple[Seal, Principal]:
     return context.service.worker.seal, context.caller.principal
 
 
+def _hold(session: Session, given: Sequence[Environment]) -> None:
+    """Keep what is looked at from here on as it is until it is changed: no deployment begins in
+    between. In one order, so that two calls never wait for each other."""
+    rows = [environments.existing(session, each) for each in given]
+    for identity in sorted({row.id or 0 for row in rows if row is not None}):
+        environments.lock(session, identity)
+
+
 def _refuse_while_busy(session: Session, change: EnvironmentChange, row: EnvironmentRow) -> None:
     """What a running deployment stands on is not changed under it."""
     changed = sorted({c.field for c in change.changes} & _STOOD_ON)
@@ -220,7 +230,6 @@ def _refuse_unusable(context: Context, environment: Environment) -> None:
 def _change(
     context: Context, session: Session, environment: Environment, imported: Mapping[str, Secret]
 ) -> EnvironmentChange:
-    check_name(environment.name)
     row = environments.existing(session, environment)
     before = _fields(environments.as_environment(row)) if row else {}
     after = _fields(environment)
