@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from orchestrate.engine.factors import Factors, Given
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvers, people
 from orchestrate.store.database import Store
+from tests.support.midway import at_each_moment
 
 WORDS = "correct horse battery staple"
 NOBODY = Principal("x", "x")
@@ -88,6 +90,17 @@ def test_a_right_one_forgets_the_wrong_ones_before_it(store: Store) -> None:
             with pytest.raises(NotApprover):
                 prove(every, "dana", "not the words at all")
         assert prove(every, "dana", WORDS) == "dana"
+
+
+def test_a_right_one_may_come_while_another_one_is_counted(store: Store) -> None:
+    every = Factors(store)
+    tries = every._take_a_try("dana")
+
+    def count() -> int:
+        tries.append(time.monotonic())
+        return len(every._take_a_try("dana"))
+
+    assert list(at_each_moment(Factors._take_a_try.__code__, count, lambda: every._forget(tries)))
 
 
 @pytest.mark.parametrize("passphrase", ["", "short", "x" * 2000])

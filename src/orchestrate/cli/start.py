@@ -176,11 +176,11 @@ def _prepare(directory: str) -> str:
         except FileExistsError:
             pass
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        grown = os.fstat(out).st_size > LOG_BYTES
-        os.close(out)
-        if grown:
-            os.replace(log, f"{log}.1")
-            os.close(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600))
+        try:
+            if os.fstat(out).st_size > LOG_BYTES:
+                _begin_anew(log, out)
+        finally:
+            os.close(out)
     except OSError as problem:
         raise ServiceUnreachable(
             "the service has no place for its state",
@@ -188,6 +188,17 @@ def _prepare(directory: str) -> str:
             fix=["set ORCHESTRATE_HOME to a directory you can write"],
         ) from problem
     return log
+
+
+def _begin_anew(log: str, grown: int) -> None:
+    """Put the log that `grown` is open on aside, unless another client just did: it would be
+    replaced by the new one, which is empty."""
+    import fcntl
+
+    fcntl.flock(grown, fcntl.LOCK_EX)
+    if os.path.samestat(os.stat(log), os.fstat(grown)):
+        os.replace(log, f"{log}.1")
+        os.close(os.open(log, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def _give_up(log: str, mark: int, path: str, status: int) -> NoReturn:

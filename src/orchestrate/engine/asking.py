@@ -220,7 +220,9 @@ def _add(session: Session, draft: Draft, request: Request, taken: bool) -> int:
     # What the target has seen counts too: the store may be an older copy than what runs.
     environment.write_number = max(environment.write_number, draft.observed.write)
     if environment.live_revision_id != (draft.live.id if draft.live else None):
-        raise _moved(draft)
+        raise _moved(draft, "another deployment ended in between")
+    if _ground(environment) != _ground(draft.row):
+        raise _moved(draft, "its settings were changed in between")
     to = revisions.record(session, environment, draft.target, draft.replicas)
     timeout_s = request.timeout_s or draft.site.environment.timeout_s
     row = DeploymentRow(
@@ -345,10 +347,15 @@ def _refuse_empty(draft: Draft) -> None:
     )
 
 
-def _moved(draft: Draft) -> PlanChanged:
+def _ground(row: EnvironmentRow) -> tuple[object, ...]:
+    """What a deployment stands on: it is carried out with what the environment says then."""
+    return row.type, row.provider, row.url, row.config, row.rules.get("migrations")
+
+
+def _moved(draft: Draft, how: str) -> PlanChanged:
     return PlanChanged(
         f"{draft.row.name} changed while it was being planned",
-        why=["another deployment ended in between; nothing was changed by this one"],
+        why=[f"{how}; nothing was changed by this one"],
         fix=["do it again"],
     )
 

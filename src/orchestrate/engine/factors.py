@@ -113,7 +113,7 @@ class Factors:
         right = matches(passphrase, phc or _nobody())
         if phc is None or not right:
             raise NotApprover("the person or the passphrase is wrong", fix=["try again"])
-        tries.clear()
+        self._forget(tries)
         with self._store.session() as session:
             if not phc.startswith(_PHC):
                 approvers.set_passphrase(session, person, hashed(passphrase))
@@ -121,6 +121,10 @@ class Factors:
         if standing is None:
             raise NotApprover("the person or the passphrase is wrong", fix=["try again"])
         return Proof(standing, Factor.PASSPHRASE, "passphrase")
+
+    def _forget(self, tries: deque[float]) -> None:
+        with self._lock:  # another try may be counted just now
+            tries.clear()
 
     def _take_a_try(self, person: str) -> deque[float]:
         """Count a try before it is looked at, so that many at once are not one. One person's wrong

@@ -1,6 +1,7 @@
 """A site: one environment with its provider, as the engine and the operations use it."""
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -29,6 +30,8 @@ _learnt: dict[tuple[str, str, str], tuple[float, bool]] = {}
 """When they were last read, and whether they ever could be."""
 _sources: dict[tuple[str, str, str, str], MetricSource] = {}
 """Metric sources in use, the one that was used last at the end."""
+_lock = threading.Lock()
+"""Of the sources: every deployment looks for its own in a thread of its own."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,18 @@ def metrics_of(
     if metrics is None:
         return None
     key = (str(place.home), environment.app, environment.name, metrics.model_dump_json())
-    found = _sources.pop(key, None) or masking_source(
+    with _lock:
+        found = _sources.get(key)
+    # Made without the lock, since it may wait for the store, whose holder may wait for the lock.
+    made = found or masking_source(
         source_of(metrics, environment, secrets_of(environment, place)),
         partial(_known_values, environment, place),
     )
-    _sources[key] = found
-    while len(_sources) > MOST_SOURCES:
-        _sources.pop(next(iter(_sources)))
+    with _lock:
+        found = _sources.pop(key, made)  # of two that were made at once the first is everyone's
+        _sources[key] = found
+        while len(_sources) > MOST_SOURCES:
+            _sources.pop(next(iter(_sources)))
     return found
 
 

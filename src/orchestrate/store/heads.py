@@ -135,7 +135,10 @@ class HeadFile:
         part.chmod(0o600)
         with part.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(self.path, self.path.with_name("heads.1"))
+        before = self.path.with_name("heads.1")
+        before.unlink(missing_ok=True)
+        # A second name and no move: a trail without any head, for however short, is an alarm.
+        os.link(self.path, before)
         os.replace(part, self.path)
         _sync(self.path.parent)
 

@@ -63,13 +63,14 @@ def set_environments(context: Context, given: SetEnvironments) -> EnvironmentCha
     with store.session() as session:
         for environment in given.environments:
             environments.refuse_outside(session, environment)
+            check_name(environment.name)
+            _refuse_unusable(context, environment)
         _hold(session, given)
         items = [
             _change(context, session, environment, given.secrets.get(environment.name, {}))
             for environment in given.environments
         ]
         for item, environment in zip(items, given.environments, strict=True):
-            _refuse_unusable(context, environment)
             row = environments.existing(session, environment)
             if row is not None:
                 _refuse_while_busy(session, item, row)
@@ -231,7 +232,6 @@ def _refuse_unusable(context: Context, environment: Environment) -> None:
 def _change(
     context: Context, session: Session, environment: Environment, imported: Mapping[str, Secret]
 ) -> EnvironmentChange:
-    check_name(environment.name)
     row = environments.existing(session, environment)
     before = _fields(environments.as_environment(row)) if row else {}
     after = _fields(environment)

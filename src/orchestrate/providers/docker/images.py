@@ -58,10 +58,13 @@ class Images:
 
     def ensure(self, artifact: Artifact) -> str:
         """The name to run an artifact by; pulled by digest when it is not here."""
-        name = self.name(artifact)
-        if self._here(name) is None:
+        if not self.present(artifact):
             self._pull(artifact)
-        return name
+        return self.name(artifact)
+
+    def present(self, artifact: Artifact) -> bool:
+        """Whether the engine has it now."""
+        return self._here(self.name(artifact)) is not None
 
     def name(self, artifact: Artifact) -> str:
         """`repository@sha256:...`, and for an image without a registry its id."""

@@ -3,9 +3,10 @@
 import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 
 from orchestrate.core.environment import Environment, HealthGate
-from orchestrate.core.errors import FencedOut, OrchestrateError, PortTaken
+from orchestrate.core.errors import FencedOut, OrchestrateError, PortTaken, StepFailed
 from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, Secrets, Write
 from orchestrate.core.revision import Revision
 from orchestrate.core.secret_rules import pinned
@@ -224,7 +225,17 @@ class Running:
         for left in reversed(range(TRIES)):
             port = ports.free_port(avoid)
             avoid.add(port)
-            made = self.containers.create(revision, settings, image, number, port, write, hidden)
+            make = partial(
+                self.containers.create, revision, settings, image, number, port, write, hidden
+            )
+            try:
+                made = make()
+            except StepFailed:
+                if self.images.present(revision.artifact):
+                    raise
+                # Another environment of this engine let go of it since it was looked for.
+                self.images.ensure(revision.artifact)
+                made = make()
             try:
                 self.containers.start(made)
             except PortTaken:

@@ -56,6 +56,7 @@ class Edge:
         """
         self.ensure()
         with locked(self._path("lock")):
+            self.ensure()  # it may have ended with the last environment while this one waited
             present = self.present(slug)
             if _done(present, write):
                 self._prove(slug, present.nonce)
@@ -89,9 +90,9 @@ class Edge:
             return
         with locked(self._path("lock")):
             remove(self._document(slug))
-            left = self._slugs()
-        if not left:
-            self.stop()
+            if not self._slugs():
+                # Still alone: an environment that came now would be served by what is ending.
+                self.stop()
 
     def leave_other_ports(self, slug: str) -> None:
         """Take an environment from the edges of ports that it had before its url was changed."""

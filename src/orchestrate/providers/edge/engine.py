@@ -68,7 +68,12 @@ class Engine:
             self._await_answer()
 
     def stop(self) -> None:
-        """End Traefik and its supervisor; returns when they are gone."""
+        """End Traefik and its supervisor; returns when they are gone. It is kept from starting."""
+        private_directory(self.directory)
+        with locked(os.path.join(self.directory, "ensure.lock")):
+            self._end()
+
+    def _end(self) -> None:
         self.program.ask(lambda spec: changed(spec, wanted=0) if spec else None)
         self.program.wait_gone()
 
@@ -161,10 +166,10 @@ class Engine:
         if seen is None or seen.state != "exited" or (seen.exit_code or 0) <= 0:
             return
         if not is_free(self.place.port, self.place.address):
-            self.stop()
+            self._end()
             raise self._taken()
         if not is_free(self.record().internal_port):
-            self.stop()
+            self._end()
             self._start()
 
     def _taken(self) -> PortTaken:

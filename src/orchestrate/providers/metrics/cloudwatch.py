@@ -111,15 +111,16 @@ class CloudWatch:
         return summed(points, since, slots, slot_s)
 
     def _connected(self) -> "CloudWatchClient":
-        if self._client is not None:
-            return self._client
+        present = self._client  # looked at once: another thread that was refused takes it away
+        if present is not None:
+            return present
         import boto3
         from botocore.config import Config
 
         timeout = self._asking.metrics.timeout_s
         secrets = [self._asking.secret(key) for key in _KEYS]
         key, word, token = (each.reveal() if each else None for each in secrets)
-        self._client = boto3.session.Session().client(
+        made = boto3.session.Session().client(
             "cloudwatch",
             region_name=self._asking.metrics.region,
             aws_access_key_id=key,
@@ -129,7 +130,8 @@ class CloudWatch:
                 connect_timeout=timeout, read_timeout=timeout, retries={"total_max_attempts": 2}
             ),
         )
-        return self._client
+        self._client = made
+        return made
 
 
 def _question(identity: str, text: str, slot_s: float) -> "MetricDataQueryTypeDef":

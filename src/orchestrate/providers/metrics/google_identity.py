@@ -34,10 +34,11 @@ class Identity:
         self._token = None
 
     def _own(self) -> Secret:
-        if self._token is None or time.time() > self._until:
-            self._token = self._exchanged(self._asking.needed("credentials"))
+        token = self._token  # looked at once: another thread that was refused forgets it
+        if token is None or time.time() > self._until:
+            self._token = token = self._exchanged(self._asking.needed("credentials"))
             self._until = time.time() + LIFE_S - SPARE_S
-        return self._token
+        return token
 
     def _exchanged(self, key: Secret) -> Secret:
         form = {"grant_type": _GRANT, "assertion": _assertion(key, time.time())}

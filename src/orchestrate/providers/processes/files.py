@@ -86,11 +86,12 @@ def locked(path: str) -> Iterator[None]:
         os.close(handle)
 
 
-def try_lock(path: str) -> int | None:
-    """A handle that holds the lock at `path` until it is closed; None when another has it."""
+def try_lock(path: str, *, shared: bool = False) -> int | None:
+    """A handle that holds the lock at `path` until it is closed; None when another has it.
+    `shared`: beside others that hold it so, for whoever only looks."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as problem:
         os.close(handle)
         if problem.errno in (errno.EAGAIN, errno.EACCES):

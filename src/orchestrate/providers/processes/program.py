@@ -77,7 +77,8 @@ class Program:
         """Whether a supervisor lives."""
         if not os.path.exists(self._path("supervisor.lock")):
             return False
-        lock = try_lock(self._path("supervisor.lock"))
+        # Shared, or two that look at once would take each other for it.
+        lock = try_lock(self._path("supervisor.lock"), shared=True)
         if lock is None:
             return True
         os.close(lock)
