@@ -26,7 +26,10 @@ class Postgres:
     """A running server. Each database is made empty."""
 
     directory: Path
+    program: str
+    user: str | None
     made: int = 0
+    process: subprocess.Popen[bytes] | None = None
 
     def database(self) -> str:
         """SQLAlchemy URL of a new database."""
@@ -37,6 +40,33 @@ class Postgres:
             connection.execute(sa.text(f"CREATE DATABASE {name}"))
         engine.dispose()
         return self.url(name)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        settings = ["--listen_addresses=", "--fsync=off", "--shared_buffers=16MB"]
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    self.program,
+                    "-D",
+                    str(self.directory / "data"),
+                    "-k",
+                    str(self.directory),
+                    *settings,
+                ],
+                user=self.user,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+            )
+        eventually(lambda: _answers(self), within_s=30)
+
+    def stop(self) -> None:
+        """End it, and every session with it."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=30)
+            self.process = None
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://{USER}@/{name}?host={self.directory}"
@@ -58,28 +88,18 @@ def postgres() -> Iterator[Postgres]:
         capture_output=True,
         cwd=directory,
     )
-    with (directory / "log").open("wb") as log:
-        settings = ["--listen_addresses=", "--fsync=off", "--shared_buffers=16MB"]
-        server = subprocess.Popen(
-            [programs[1], "-D", data, "-k", str(directory), *settings],
-            user=user,
-            stdout=log,
-            stderr=log,
-            cwd=directory,
-        )
-    found = Postgres(directory)
+    found = Postgres(directory, programs[1], user)
     try:
-        eventually(lambda: _answers(found, server), within_s=30)
+        found.start()
         yield found
     finally:
-        server.send_signal(signal.SIGINT)  # ends sessions too
-        server.wait(timeout=30)
+        found.stop()
         shutil.rmtree(directory)
 
 
-def _answers(server: Postgres, process: subprocess.Popen[bytes]) -> bool:
+def _answers(server: Postgres) -> bool:
     log = (server.directory / "log").read_text("utf-8", "replace")
-    assert process.poll() is None, log
+    assert server.process is not None and server.process.poll() is None, log
     engine = sa.create_engine(server.url("postgres"))
     try:
         with engine.connect():

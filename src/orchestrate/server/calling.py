@@ -19,6 +19,7 @@ from orchestrate.core.errors import Forbidden, OrchestrateError, ReadOnly
 from orchestrate.core.untrusted import clean
 from orchestrate.server.arguments import explain
 from orchestrate.store import audit
+from orchestrate.store.database import STORE_FAILED, unreachable
 from orchestrate.tools.documents import Document
 from orchestrate.tools.operation import Arguments, Context, Operation, Service
 
@@ -65,6 +66,10 @@ def told(error: Exception, request_id: str | None = None) -> tuple[OrchestrateEr
     request_id = request_id or new_request_id()
     if isinstance(error, OrchestrateError):
         return error, request_id
+    if isinstance(error, STORE_FAILED):
+        found = unreachable(error)
+        log.warning("request %s: %s: %s", request_id, found.message, "; ".join(found.why))
+        return found, request_id
     log.error("request %s failed", request_id, exc_info=error)
     why = [f"it is request {request_id} in the service's log"]
     return OrchestrateError("an unexpected error", why=why, fix=["orchestrate doctor"]), request_id

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
 from orchestrate.server.serve import Doors, Options
 from orchestrate.store import deployments, environments, outbox
-from orchestrate.store.database import Store, database_url
+from orchestrate.store.database import STORE_FAILED, Store, database_url, unreachable
 from orchestrate.tools.operation import Service
 
 log = logging.getLogger(__name__)
@@ -41,18 +43,26 @@ class Activity:
         self.last = time.monotonic()
 
 
-def run(home: Path, doors: Doors, options: Options) -> None:
-    """Serve until told to stop. Raises OrchestrateError when another worker holds the store."""
+def run(home: Path, doors: Doors, options: Options) -> bool:
+    """Serve until told to stop, or until the store is lost: whether it was.
+
+    Raises StoreUnreachable, and OrchestrateError when another worker holds the store.
+    """
     store = Store(database_url(home), home)
-    store.migrate()
-    with store.session() as session:
-        store.keys.check(session)
     changes = Changes()
-    lease = take_first_free(home, store.url)
+    try:
+        store.migrate()
+        with store.session() as session:
+            store.keys.check(session)
+        lease = take_first_free(home, store.url)
+    except STORE_FAILED as error:
+        raise unreachable(error) from error
     if lease is None:
         raise OrchestrateError("another service works on this store", why=[str(home)])
     worker = Worker(store, home, lease, changes, options.read_only)
     anchor = Anchor(home, store)
+    lost = threading.Event()
+    worker.lost = lost.set
     try:
         alarm = anchor.open()
         if alarm:
@@ -60,7 +70,9 @@ def run(home: Path, doors: Doors, options: Options) -> None:
             log.critical("the audit trail is not as its heads say: %s", "; ".join(alarm))
         else:
             worker.launch()
-        asyncio.run(_serve(home, doors, options, store, worker, changes, anchor, tuple(alarm)))
+        service = _service(home, options, store, worker, changes, anchor, tuple(alarm))
+        asyncio.run(_serve(service, doors, options, lost))
+        return lost.is_set()
     finally:
         worker.close()
         anchor.close()
@@ -68,25 +80,16 @@ def run(home: Path, doors: Doors, options: Options) -> None:
         store.close()
 
 
-async def _serve(
+def _service(
     home: Path,
-    doors: Doors,
     options: Options,
     store: Store,
     worker: Worker,
     changes: Changes,
     anchor: Anchor,
     alarm: tuple[str, ...],
-) -> None:
-    loop = asyncio.get_running_loop()
-    changes.bind(loop)
-    stop = asyncio.Event()
-    activity = Activity()
-
-    def end() -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    service = Service(
+) -> Service:
+    return Service(
         home=home,
         store=store,
         worker=worker,
@@ -98,9 +101,26 @@ async def _serve(
         idle_exit_s=options.idle_exit_s,
         read_only=options.read_only,
         alarm=alarm,
-        stop=end,
     )
-    worker.lost = service.stop
+
+
+async def _serve(service: Service, doors: Doors, options: Options, lost: threading.Event) -> None:
+    loop = asyncio.get_running_loop()
+    service.changes.bind(loop)
+    stop = asyncio.Event()
+    activity = Activity()
+
+    def end() -> None:
+        loop.call_soon_threadsafe(stop.set)
+
+    def end_lost() -> None:
+        lost.set()
+        end()
+
+    service = replace(service, stop=end)
+    service.worker.lost = end_lost
+    if lost.is_set():
+        end()  # before there was anybody to be told
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     mcp = McpDoor(service, activity)
@@ -113,8 +133,8 @@ async def _serve(
     listener = await asyncio.start_unix_server(mcp.serve, sock=doors.mcp, limit=8 * 1024 * 1024)
     serving = [asyncio.create_task(_quietly(server, door)) for server, door in servers]
     idle = asyncio.create_task(_watch_idle(service, activity, stop))
-    anchoring = asyncio.create_task(_keep_anchored(anchor))
-    log.info("serving at %s", home)
+    anchoring = asyncio.create_task(_keep_anchored(service.anchor))
+    log.info("serving at %s", service.home)
     await stop.wait()
     log.info("stopping")
     idle.cancel()

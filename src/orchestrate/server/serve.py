@@ -21,13 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrate import __version__
-from orchestrate.core.errors import UsageProblem
+from orchestrate.core.errors import StoreUnreachable, UsageProblem
 from orchestrate.engine import ballast
 from orchestrate.engine.revealed import MaskingFormatter
 from orchestrate.providers.processes.dump import undumpable
 from orchestrate.server import private
 
 LONGEST_SOCKET_PATH = 100
+WAITING = "run/waiting"
+"""In the home: why the service that holds it waits for its database, while it does."""
 LOG_BYTES, LOG_FILES = 5 * 1024 * 1024, 3
 
 
@@ -60,15 +62,19 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
     """Run the service until it is stopped, or was idle for as long as the options say.
 
     Returns at once when a service lives already, unless `replace` asks to end that one first.
-    Raises UsageProblem where that one would not be as the options say.
+    Where the store is lost it waits for it and begins again, as a new process.
+    Raises UsageProblem where that one would not be as the options say, and StoreUnreachable where
+    it, or this one, has no database.
     """
     os.umask(0o077)
     undumpable()
     place = _make_home(Path(home))
     with _only_one(place, replace) as alone:
         if not alone:
+            _refuse_silent(place)
             _refuse_unheard(place, options)
             return
+        (place / WAITING).unlink(missing_ok=True)
         ballast.keep(place)
         doors = _open_doors(place, options)
         _write_card(place)
@@ -76,9 +82,26 @@ def serve(home: str, options: Options = Options(), replace: bool = False) -> Non
         try:
             from orchestrate.server.run import run
 
-            run(place, doors, options)
+            lost = run(place, doors, options)
         finally:
             _close_doors(place, doors)
+        if lost:
+            from orchestrate.server.again import begin_again
+
+            begin_again(place)
+
+
+def _refuse_silent(home: Path) -> None:
+    """One that waits for its database answers nobody, so whoever asks for a service is told why."""
+    try:
+        why = (home / WAITING).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    raise StoreUnreachable(
+        "the service waits for its database, and begins again once that answers",
+        why=[why],
+        fix=["see that it runs; what serves is not affected, and deployments go on by themselves"],
+    )
 
 
 def _refuse_unheard(home: Path, options: Options) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session as Session  # for tools and engine: they know the store only
 from sqlmodel import SQLModel
 
-from orchestrate.core.errors import DiskFull, NotNow, UsageProblem
+from orchestrate.core.errors import DiskFull, NotNow, StoreUnreachable, UsageProblem
 
 SCOPE = "scope"
 """In a session's `info`: the environments that it shows; none means all."""
@@ -27,6 +27,9 @@ HEAD = "0009"
 """Newest revision of the schema; a test compares it with the migrations."""
 STORE_FAILED = (sa.exc.OperationalError, sa.exc.TimeoutError)
 """What says that the store cannot be asked now; the latter, that no connection became free."""
+
+
+AGAIN_S = 5.0
 
 
 class Held(Enum):
@@ -183,6 +186,31 @@ def add_once(session: Session, row: type[SQLModel], values: dict[str, object]) -
     mine = session.connection().dialect.name
     insert = postgresql.insert if mine == "postgresql" else sqlite.insert
     session.connection().execute(insert(row).values(**values).on_conflict_do_nothing())
+
+
+def unreachable(error: Exception) -> StoreUnreachable:
+    """One of STORE_FAILED in words that can be shown. The database's own first line names a host or
+    a socket, and never a password."""
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return StoreUnreachable(
+        "the database could not be asked",
+        why=[said[0][:300] if said else type(error).__name__],
+        fix=[
+            "see that it runs; what serves is not affected, and deployments go on once it is back"
+        ],
+        retry_after_s=AGAIN_S,
+    )
+
+
+def silence(url: str) -> str | None:
+    """Why the database does not answer; None when it does."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except STORE_FAILED as error:
+        return "; ".join(unreachable(error).why)
+    return None
 
 
 def _is_twin(error: sa.exc.IntegrityError) -> bool:

@@ -36,6 +36,7 @@ from orchestrate.core.errors.failed import SecretSourceDown as SecretSourceDown
 from orchestrate.core.errors.failed import ServiceUnreachable as ServiceUnreachable
 from orchestrate.core.errors.failed import StepFailed as StepFailed
 from orchestrate.core.errors.failed import StoreDamaged as StoreDamaged
+from orchestrate.core.errors.failed import StoreUnreachable as StoreUnreachable
 from orchestrate.core.errors.failed import Unhealthy as Unhealthy
 from orchestrate.core.errors.failed import VerificationFailed as VerificationFailed
 from orchestrate.core.errors.refused import ApprovalExpired as ApprovalExpired

@@ -93,6 +93,12 @@ class StoreDamaged(PermanentError):
     code = "store_damaged"
 
 
+class StoreUnreachable(TemporaryError):
+    """The database of the records does not answer, or has no connection to spare."""
+
+    code = "store_unreachable"
+
+
 class SecretSourceDown(TemporaryError):
     """Where a secret or a master key is kept does not answer, or is sealed, or is busy."""
 
