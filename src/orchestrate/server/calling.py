@@ -19,7 +19,7 @@ from orchestrate.core.errors import Forbidden, OrchestrateError, ReadOnly
 from orchestrate.core.untrusted import clean
 from orchestrate.server.arguments import explain
 from orchestrate.store import audit
-from orchestrate.store.database import STORE_FAILED, unreachable
+from orchestrate.store.database import is_away, unreachable
 from orchestrate.tools.documents import Document
 from orchestrate.tools.operation import Arguments, Context, Operation, Service
 
@@ -66,7 +66,7 @@ def told(error: Exception, request_id: str | None = None) -> tuple[OrchestrateEr
     request_id = request_id or new_request_id()
     if isinstance(error, OrchestrateError):
         return error, request_id
-    if isinstance(error, STORE_FAILED):
+    if is_away(error):
         found = unreachable(error)
         log.warning("request %s: %s: %s", request_id, found.message, "; ".join(found.why))
         return found, request_id

@@ -26,7 +26,7 @@ from orchestrate.server.mcp import McpDoor
 from orchestrate.server.rest import rest_app
 from orchestrate.server.serve import Doors, Options
 from orchestrate.store import deployments, environments, outbox
-from orchestrate.store.database import STORE_FAILED, Store, database_url, unreachable
+from orchestrate.store.database import STORE_FAILED, Store, database_url, is_away, unreachable
 from orchestrate.tools.operation import Service
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ def run(home: Path, doors: Doors, options: Options) -> bool:
             store.keys.check(session)
         lease = take_first_free(home, store.url)
     except STORE_FAILED as error:
+        if not is_away(error):
+            raise
         raise unreachable(error) from error
     if lease is None:
         raise OrchestrateError("another service works on this store", why=[str(home)])

@@ -202,6 +202,15 @@ def unreachable(error: Exception) -> StoreUnreachable:
     )
 
 
+def is_away(error: Exception) -> bool:
+    """Whether an error says that the database cannot be asked now, and is no mistake of ours."""
+    if isinstance(error, sa.exc.OperationalError) and isinstance(
+        error.orig, sqlite3.OperationalError
+    ):
+        return error.orig.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+    return isinstance(error, STORE_FAILED)
+
+
 def silence(url: str) -> str | None:
     """Why the database does not answer; None when it does."""
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
