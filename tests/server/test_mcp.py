@@ -204,6 +204,16 @@ async def test_many_sessions_at_once_each_get_their_own_answers(world: World) ->
     eventually(lambda: connected(world) == 0)
 
 
+def test_a_client_that_goes_away_with_its_answers_unread_is_no_failure(world: World) -> None:
+    for _ in range(30):
+        with bare(world.home) as link:
+            link.send(HELLO, READY)
+            link.receive()
+            link.send(*[{"jsonrpc": "2.0", "id": n, "method": "tools/list"} for n in range(2, 30)])
+    eventually(lambda: connected(world) == 0)
+    assert "a session failed" not in log(world)
+
+
 def test_standard_output_is_messages_and_nothing_else(world: World) -> None:
     said = [HELLO, READY, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}]
     done = piped(world.home, b"".join(json.dumps(each).encode() + b"\n" for each in said))

@@ -1,6 +1,7 @@
 """REST, on the socket and over HTTP: one route per operation, made from TOOLS."""
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -22,6 +23,7 @@ from orchestrate.server.problems import problem
 from orchestrate.tools import TOOLS
 from orchestrate.tools.operation import Caller, Context, Operation, Service
 
+log = logging.getLogger(__name__)
 LONGEST_BODY = 4 * 1024 * 1024
 
 
@@ -56,6 +58,9 @@ def _endpoint(
             people = context.caller.principal.kind == "person"
             document = await call(tool, context, await _arguments(request, tool, people), people)
             return JSONResponse(document.as_json())
+        except ClientDisconnect:
+            log.debug("a client went away before it had asked")
+            return Response(status_code=400)  # which nobody reads
         except Exception as error:
             return problem(error, request_id=request_id)
         finally:

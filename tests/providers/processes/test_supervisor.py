@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ import pytest
 from orchestrate.core.errors import StepFailed
 from orchestrate.providers.processes.identity import Identity, identify
 from orchestrate.providers.processes.program import Program
-from orchestrate.providers.processes.spec import Seen, Spec
+from orchestrate.providers.processes.spec import Seen, Spec, Stamp
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.fault]
@@ -90,6 +91,19 @@ def kill_any_supervisor(program: Program) -> None:
     if supervisor is not None:
         os.kill(supervisor.pid, signal.SIGKILL)
         eventually(lambda: not supervisor.alive)
+
+
+def limit_handles(program: Program, most: int) -> None:
+    """How many descriptors its supervisor may have from now on, beside those it has."""
+    supervisor = eventually(program.supervisor)
+    _, hard = resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(supervisor.pid, resource.RLIMIT_NOFILE, (most, hard))
+
+
+def followed(program: Program) -> int:
+    """The write its supervisor has acted on."""
+    text = (Path(program.directory) / "state.json").read_text(encoding="utf-8")
+    return int(json.loads(text)["write"]["number"])
 
 
 def marked(mark: str) -> list[int]:
@@ -212,6 +226,29 @@ class TestRestart:
         before = set(marked(mark))
         os.kill(pids(program)[0], signal.SIGKILL)
         eventually(lambda: len(marked(mark)) == 2 and not before & set(marked(mark)))
+
+
+class TestHandles:
+    def test_a_supervisor_looks_any_number_of_times_with_few(self, run: Run) -> None:
+        program = run()
+        limit_handles(program, 24)
+        for number in range(1, 41):
+            stamp = Stamp(number)
+            program.ask(lambda spec, stamp=stamp: replace(spec, write=stamp) if spec else None)
+            eventually(lambda number=number: followed(program) == number)
+        scale(program, 0)
+        eventually(lambda: not program.supervised())
+
+    def test_a_wish_that_could_not_be_read_is_followed_once_it_can(self, run: Run) -> None:
+        program = run()
+        limit_handles(program, 0)
+        scale(program, 0)
+        log = Path(program.directory) / "supervisor.log"
+        eventually(lambda: "tried again soon" in log.read_text(encoding="utf-8"))
+        assert pids(program)
+        limit_handles(program, 256)
+        eventually(lambda: not program.supervised())
+        assert not program.alive()
 
 
 class TestStop:

@@ -75,7 +75,10 @@ class Edge:
         return documents.parse(text) if text is not None else Present()
 
     def counts(self, slug: str) -> Mapping[str, RequestCounts]:
-        """Requests by revision key since each first took some. Raises NoDataError."""
+        """Requests by revision key since each first took some; none where nothing was ever
+        served. Raises NoDataError."""
+        if not self.engine.known:
+            return {}
         return tally.counts(self.directory, slug, self.engine)
 
     def claimed_by(self, slug: str, rule: str) -> str | None:

@@ -89,6 +89,11 @@ class Engine:
             raise EdgeFailed(f"there is no edge on port {self.place.port} yet")
         return found
 
+    @property
+    def known(self) -> bool:
+        """Whether there was an `ensure` before."""
+        return self._read_record() is not None
+
     def process(self) -> Seen | None:
         """Traefik's process, None when it does not run."""
         return next(iter(self.program.alive()), None)

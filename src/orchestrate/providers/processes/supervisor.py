@@ -138,11 +138,12 @@ class Supervisor:
         stamp = (found.st_ino, found.st_mtime_ns)
         if stamp == self.stamp:
             return
-        self.stamp = stamp
         try:
             self._follow(spec_of(read_json(path) or {}))
         except (ValueError, KeyError) as problem:
             say(f"spec.json is not usable, the one before stays: {problem}")
+        # Last: what could not be read, for want of handles or of a disk, is read at the next look.
+        self.stamp = stamp
 
     def _follow(self, spec: Spec) -> None:
         """Take a new spec. Being asked anew ends every pause before a restart."""
@@ -158,7 +159,9 @@ class Supervisor:
 
     def _start_missing(self, spec: Spec) -> None:
         for number in range(spec.wanted):
-            replica = self.replicas.setdefault(number, Replica(self.directory, number))
+            replica = self.replicas.get(number)
+            if replica is None:  # to make one is to take over whatever it finds running
+                replica = self.replicas[number] = Replica(self.directory, number)
             if replica.gone and time.monotonic() >= replica.next_start:
                 replica.start(spec, self.hidden)
 

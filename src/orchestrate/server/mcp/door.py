@@ -93,7 +93,8 @@ class _Session:
         """
         try:
             await self._serve()
-        except* ConnectionError:
+        except* (ConnectionError, anyio.BrokenResourceError):
+            # The latter where it had said more, which has nowhere to go once its answers have not.
             log.debug("a client went away")
         except* InvalidInput as refused:
             log.warning("a session was refused: %s", refused.exceptions[0])
