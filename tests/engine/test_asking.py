@@ -9,14 +9,17 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrate.core.deployment import Kind
+from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.environment import StrategyName
+from orchestrate.core.errors import EnvironmentBusy
 from orchestrate.core.plan import Plan
+from orchestrate.core.protocols import LiveState
 from orchestrate.core.steps import Analyse
 from orchestrate.engine.asking import Request, take
 from orchestrate.engine.planning import Draft
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Store
+from orchestrate.store.tables import now
 from tests.support.records import deploy, environment, revision
 
 POLICY = environment().strategy.analyse
@@ -56,6 +59,7 @@ def canary(store: Store, provider: Provider) -> Draft:
         first = deployments.get(session, seq)
         live = revisions.get(session, first.to_revision_id)
         row.live_revision_id, row.live_deployment = live.id, seq
+        first.phase, first.finished_at = Phase.SUCCEEDED.value, now()
         target = revision("2")
         old = revisions.as_revision(live).ref
         plan = Plan(
@@ -70,7 +74,7 @@ def canary(store: Store, provider: Provider) -> Draft:
             steps=(Analyse(revision=target.ref, baseline=old, percent=10, policy=POLICY),),
         )
         site = SimpleNamespace(id=row.id, environment=environment(), provider=provider)
-        return Draft(row, cast(Any, site), plan, target, 1, live, cast(Any, None), None)
+        return Draft(row, cast(Any, site), plan, target, 1, live, LiveState(), None)
 
 
 def test_the_traffic_is_asked_for_while_others_may_write(store: Store, tmp_path: Path) -> None:
@@ -78,3 +82,18 @@ def test_the_traffic_is_asked_for_while_others_may_write(store: Store, tmp_path:
     with pytest.raises(Asked) as asked:
         take(store, draft, Request(actor="lee", queue=True))
     assert asked.value.others_may_write
+
+
+@pytest.mark.parametrize("runs", [Kind.RETIRE, Kind.DEPLOY])
+def test_a_retirement_that_nobody_asked_for_keeps_nobody_out(store: Store, runs: Kind) -> None:
+    draft = canary(store, cast(Any, SimpleNamespace(requests=dict)))
+    with store.session() as session:
+        deploy(session, draft.site.id, "1", kind=runs, actor="orchestrate")
+    if runs is Kind.DEPLOY:
+        with pytest.raises(EnvironmentBusy):
+            take(store, draft, Request(actor="lee"))
+        return
+    seq, taken = take(store, draft, Request(actor="lee"))
+    assert not taken, "it waits for its turn"
+    with store.session() as session:
+        assert deployments.get(session, seq).phase == Phase.PENDING.value

@@ -79,7 +79,6 @@ def take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
 def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
     _refuse_empty(draft)
     may_wait = request.queue or draft.site.environment.when_busy == "queue"
-    waits = may_wait and draft.plan.kind is Kind.DEPLOY
     with store.session() as session:
         foreseen = expected(session, draft)
     with store.session() as session:
@@ -89,8 +88,11 @@ def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
             return same, False
         refuse_storm(session, draft.site, draft.plan.kind, request.on_behalf_of or request.actor)
         _make_way(session, draft, request)
-        taken = deployments.running(session, draft.site.id) is None
-        if taken or waits:
+        running = deployments.running(session, draft.site.id)
+        taken = running is None
+        # Nobody asked for a retirement, and it is soon over: nobody is refused because of it.
+        may_wait |= running is not None and running.kind == Kind.RETIRE.value
+        if taken or (may_wait and draft.plan.kind is Kind.DEPLOY):
             if taken:  # one that waits is asked when it is its turn
                 refuse_closed(draft, request.exempt)
             refuse_in_vain(draft, foreseen)

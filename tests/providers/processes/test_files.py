@@ -72,6 +72,18 @@ def test_a_journal_is_rotated_at_its_limit(tmp_path: Path) -> None:
     )
 
 
+def test_what_goes_wrong_at_each_look_is_said_once_an_hour(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    looks = (0.0, 0.5, 1.0, 1800.0, 3600.0, 3600.5)
+    clock = iter(at for at in looks for _ in range(2))
+    complaints = files.Complaints(lambda: next(clock))
+    for _ in looks:
+        complaints.say("no room")
+        complaints.say("no handle")
+    assert capsys.readouterr().out.splitlines() == ["no room", "no handle"] * 2
+
+
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
     first = files.try_lock(path)

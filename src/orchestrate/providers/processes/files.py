@@ -5,9 +5,11 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+AGAIN_S = 3600.0
 Json = dict[str, object]
 
 
@@ -59,6 +61,22 @@ def append_line(path: str, record: Json, *, limit: int = 1 << 20) -> None:
         os.close(handle)
     if size + len(line) > limit:
         os.replace(path, f"{path}.1")
+
+
+class Complaints:
+    """What goes wrong at each look, said once and then again every hour: looks are many, and the
+    supervisor's log is not cut."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        now = self._clock()
+        self._said = {known: at for known, at in self._said.items() if now - at < AGAIN_S}
+        if text not in self._said:
+            self._said[text] = now
+            say(text)
 
 
 def say(text: str) -> None:

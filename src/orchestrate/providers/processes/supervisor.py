@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from orchestrate.providers.processes import logs
 from orchestrate.providers.processes.dump import undumpable
 from orchestrate.providers.processes.files import (
+    Complaints,
     Json,
     locked,
     private_directory,
@@ -93,6 +94,7 @@ class Supervisor:
         me = identify(os.getpid())
         self.identity: Json = vars(me) if me else {}
         self.leaving = False
+        self.complaints = Complaints()
         for name in ("logs", "pids"):
             private_directory(os.path.join(directory, name))
         self.wakeup, self.wake = os.pipe()
@@ -112,7 +114,7 @@ class Supervisor:
             try:
                 self.step()
             except OSError as problem:  # a full disk, mostly: the programs must not pay for it
-                say(f"tried again soon: {problem}")
+                self.complaints.say(f"tried again soon: {problem}")
                 time.sleep(TICK_S)
 
     def step(self) -> None:
@@ -184,7 +186,7 @@ class Supervisor:
             replace(os.path.join(self.directory, "state.json"), text, durable=False)
             self.written = text
         except OSError as problem:
-            say(f"state not written: {problem}")
+            self.complaints.say(f"state not written: {problem}")
 
     def _finish(self) -> None:
         """End, unless something was asked for meanwhile: asking holds the same lock."""
