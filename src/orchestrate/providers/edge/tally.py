@@ -17,7 +17,7 @@ from orchestrate.providers.processes.files import (
 )
 
 KEPT = 50
-"""Revisions remembered per environment."""
+"""Revisions remembered per environment: those that take requests now, and the newest others."""
 
 
 def counts(directory: str, slug: str, engine: Engine) -> Mapping[str, RequestCounts]:
@@ -32,6 +32,7 @@ def counts(directory: str, slug: str, engine: Engine) -> Mapping[str, RequestCou
         for key, counted in last.items():
             if saved.get("process") != who or counted.total > _total(now, key):
                 base[key] = metrics.added(base.get(key, RequestCounts()), counted)
+        base = dict(sorted(base.items(), key=lambda item: item[0] in now))  # those of now are last
         text = json.dumps({"process": who, "base": _write(base), "last": _write(now)})
         replace(path, text, durable=False)
     keys = list(dict.fromkeys([*now, *base]))
