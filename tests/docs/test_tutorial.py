@@ -186,7 +186,9 @@ def _is_shown(line: str, printed: str) -> bool:
 
 
 def _plain(line: str) -> str:
-    """A line without what differs from run to run: numbers (not versions), digests, spaces."""
+    """A line without what differs from run to run: numbers (not versions), digests, spaces, and
+    the day of a time that is not of today any more."""
+    line = re.sub(r"\b[A-Z][a-z]{2} \d{1,2} [A-Z][a-z]{2} (?=\d\d:\d\d\b)", "", line)
     line = re.sub(r"\b[0-9a-f]{12}\b", "DIGEST", line)
     line = re.sub(r"(?<![\w.])(?!\d+\.\d+\.\d+\b)\d[\d,.:]*(ms|s|m|h|%)?(?![\w.])", "0", line)
     return " ".join(line.split())

@@ -108,10 +108,10 @@ def serves(found: Edge) -> bool:
 
 
 class TestCounting:
-    @pytest.mark.trap(49)
     def test_an_edge_that_never_served_has_counted_nothing(self, make: Make) -> None:
         assert make().counts("shop--dev") == {}
 
+    @pytest.mark.trap(49)
     def test_health_probes_are_no_requests(self, make: Make, old: Server) -> None:
         found = make()
         often = GATE.model_copy(update={"interval_s": 0.05})
