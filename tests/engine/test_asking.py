@@ -1,4 +1,4 @@
-"""The environment is held for a moment: nobody is asked anything meanwhile."""
+"""An environment is asked for: held for a moment, and kept from nobody without need."""
 
 from __future__ import annotations
 

@@ -116,6 +116,27 @@ def rotated_until(home: Path, url: str, steps: int) -> int:
         os._exit(1)
 
 
+class Cut(Exception):
+    """A rotation ends here."""
+
+
+def test_one_that_another_worker_began_is_finished_and_makes_no_second_key(
+    store: Store, tmp_path: Path
+) -> None:
+    def cut(_: str) -> None:
+        raise Cut
+
+    fill(store, 1)
+    other = Store(store.url, tmp_path)
+    assert all_open(other, 1), "it has read the keys as they are before"
+    with pytest.raises(Cut):
+        rotation.rotate(store, cut)
+    assert rotation.rotate(other).resumed
+    assert len(KeyFile(tmp_path / "master.key").load()) == 1
+    assert all_open(store, 1) and all_open(other, 1)
+    other.close()
+
+
 @pytest.mark.fault
 @pytest.mark.timeout(600)
 @pytest.mark.attack("SK04", "kill -9 at each step of rotating 1,000 secrets, twice", "finished")

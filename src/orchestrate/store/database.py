@@ -30,6 +30,7 @@ STORE_FAILED = (sa.exc.OperationalError, sa.exc.TimeoutError)
 
 
 AGAIN_S = 5.0
+"""When to ask again what a database did not answer."""
 
 
 class Held(Enum):
