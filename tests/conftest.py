@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import attacks, matrix, processes, real
+from tests.support.ending import end_all
 from tests.support.matrix import pytest_runtest_logreport as pytest_runtest_logreport
 from tests.support.snapshot import Snapshot
 
@@ -49,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         attacks.note(item)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """In a worker this is before it says that it has finished."""
+    end_all()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes, real
+from tests.support.docker.engine import daemon
+from tests.support.repository import ROOT
 from tests.support.snapshot import Snapshot
 
 pytestmark = pytest.mark.system
@@ -163,3 +165,78 @@ def run_pytest(
         text=True,
         timeout=60,
     )
+
+
+SLOW_END = """
+import time
+from pathlib import Path
+from tests.support.ending import at_end, end_all
+
+def end():
+    time.sleep(1)
+    Path("ended").touch()
+
+def pytest_configure(config):
+    from xdist.workermanage import NodeManager
+    NodeManager.EXIT_TIMEOUT = 0.2
+
+def pytest_sessionfinish():
+    end_all()
+"""
+
+
+def test_what_takes_long_to_end_is_not_cut_off_in_a_worker(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(SLOW_END)
+    (tmp_path / "test_it.py").write_text(
+        "from conftest import at_end, end\ndef test_it(): at_end(end)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "no:cacheprovider"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    run = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**clean, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "ended").exists()
+
+
+# An engine beside the run's own: it leaves the machine's bridge and firewall alone.
+ENGINE = """
+import os, shutil, sys
+from pathlib import Path
+from tests.support.docker import engine
+from tests.support.ending import end_all
+
+engine.OURS = Path(sys.argv[1])
+engine.CURRENT = engine.OURS / "current"
+engine.OPTIONS = ("--bridge=none", "--iptables=false", "--ip6tables=false")
+os.environ["DOCKER_HOST"] = "unix:///nowhere"
+one = engine.engine()
+"""
+KILLED = """
+remove = shutil.rmtree
+def killed(room):
+    remove(room / "data" / "overlay2" / "l")
+    os.kill(os.getpid(), 9)
+shutil.rmtree = killed
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts an engine")
+def test_an_engine_whose_end_was_cut_off_spoils_no_later_one(home: Path) -> None:
+    real.need(daemon() is not None, "dockerd", "apt-get install docker.io")
+
+    def process(script: str) -> int:
+        command = [sys.executable, "-c", ENGINE + script, str(home / "e")]
+        return subprocess.run(command, cwd=ROOT, timeout=150, check=False).returncode
+
+    build = 'one.build("small:1", {"a": "b"})\n'
+    try:
+        assert process(build + KILLED + "end_all()") == -9
+    finally:
+        assert process(build + "end_all()") == 0
+    assert not list((home / "e").glob("engine-*"))

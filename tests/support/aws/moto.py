@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import http.client
 import os
 import subprocess
 import sys
 import tempfile
-from functools import cache
+from functools import cache, partial
 
+from tests.support.ending import at_end
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
@@ -23,7 +23,7 @@ _LAUNCH = (
 
 @cache
 def moto() -> str:
-    """`host:port` of the server; it ends with this process."""
+    """`host:port` of the server; it ends with this run."""
     port = free_port()
     # Nothing of the test that happens to be first: it outlives that.
     given = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST"))}
@@ -35,7 +35,7 @@ def moto() -> str:
         env=given,
         cwd=tempfile.gettempdir(),
     )
-    atexit.register(_end, process)
+    at_end(partial(_end, process))
     address = f"127.0.0.1:{port}"
 
     def answers() -> bool:

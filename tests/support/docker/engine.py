@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import hashlib
 import io
@@ -11,10 +10,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import IO
 
@@ -24,14 +24,17 @@ from docker.errors import ImageNotFound
 from orchestrate.core.errors import ProviderUnavailable
 from orchestrate.providers.docker.engine import client
 from orchestrate.providers.docker.host import Host
+from tests.support import processes
 from tests.support.docker.rootfs import python_root
-from tests.support.processes import end
+from tests.support.ending import at_end
 from tests.support.real import need
 from tests.support.waiting import eventually
 
 COMMAND = "apt-get install docker.io, then start dockerd or be root"
 USUAL = "unix:///var/run/docker.sock"
 OURS = Path(f"/tmp/orchestrate-tests-docker-{os.geteuid()}")
+CURRENT = OURS / "current"
+OPTIONS: tuple[str, ...] = ()
 _started: list[subprocess.Popen[bytes]] = []
 BASE = "orchestrate-tests/python"
 
@@ -98,6 +101,11 @@ def engine() -> Engine:
     return found
 
 
+def daemon() -> str | None:
+    """The path of `dockerd`, if it is installed."""
+    return shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin")
+
+
 def _answering(host: str) -> Engine | None:
     try:
         return Engine(host, client(Host(host)))
@@ -107,31 +115,39 @@ def _answering(host: str) -> Engine | None:
 
 def _own() -> Engine | None:
     """An engine of our own, shared by all test runs of this machine, ended by the last of them."""
-    program = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin")
+    program = daemon()
     if program is None:
         return None
-    OURS.mkdir(mode=0o700, exist_ok=True)
-    host = f"unix://{OURS}/d.sock"
     with _locked(fcntl.LOCK_EX):
-        found = _answering(host) or _start(program, host)
+        found = _running() or _start(program)
         users = (OURS / "users").open("w")
         fcntl.flock(users, fcntl.LOCK_SH)
-    atexit.register(_leave, users)
+    at_end(partial(_leave, users))
     return found
 
 
-def _start(program: str, host: str) -> Engine:
+def _running() -> Engine | None:
+    room = _room()
+    return _answering(_host(room)) if room is not None else None
+
+
+def _start(program: str) -> Engine:
+    """Start one in a directory of its own: what another left, perhaps half removed, spoils it."""
+    CURRENT.unlink(missing_ok=True)
+    for left in OURS.glob("engine-*"):
+        _remove(left)
+    room = Path(tempfile.mkdtemp(prefix="engine-", dir=OURS))
     arguments = [
         program,
-        *("--host", host, "--data-root", f"{OURS}/data", "--exec-root", f"{OURS}/exec"),
-        *("--pidfile", f"{OURS}/pid"),
+        *("--host", _host(room), "--data-root", f"{room}/data", "--exec-root", f"{room}/exec"),
+        *("--pidfile", f"{room}/pid", *OPTIONS),
     ]
     # Not with a home in it: whatever is left of a test is found by that.
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST_"))}
-    with (OURS / "log").open("wb") as log:
+    with (room / "log").open("wb") as log:
         process = subprocess.Popen(
             arguments,
-            cwd=OURS,
+            cwd=room,
             env=clean,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -142,11 +158,13 @@ def _start(program: str, host: str) -> Engine:
 
     def answering() -> Engine | None:
         assert process.poll() is None, (
-            f"dockerd ended:\n{(OURS / 'log').read_text('utf-8')[-2000:]}"
+            f"dockerd ended:\n{(room / 'log').read_text('utf-8')[-2000:]}"
         )
-        return _answering(host)
+        return _answering(_host(room))
 
-    return eventually(answering, within_s=60)
+    found = eventually(answering, within_s=60)
+    CURRENT.symlink_to(room.name)
+    return found
 
 
 def _leave(users: IO[str]) -> None:
@@ -156,8 +174,33 @@ def _leave(users: IO[str]) -> None:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return
-        end(int((OURS / "pid").read_text(encoding="ascii")), grace_s=30)
-        shutil.rmtree(OURS / "data", ignore_errors=True)
+        room = _room()
+        # Before it ends: who comes after a kill in the middle finds no engine, and starts one.
+        CURRENT.unlink(missing_ok=True)
+        if room is not None:
+            _remove(room)
+
+
+def _room() -> Path | None:
+    try:
+        return OURS / CURRENT.readlink()
+    except FileNotFoundError:
+        return None
+
+
+def _host(room: Path) -> str:
+    return f"unix://{room}/d.sock"
+
+
+def _remove(room: Path) -> None:
+    """End the engine of this directory and what it runs, then remove all of it."""
+    for left in processes.of_home(room):
+        processes.end(left.pid, grace_s=60)
+    for line in reversed(Path("/proc/self/mountinfo").read_text("utf-8").splitlines()):
+        point = line.split()[4]
+        if point.startswith(f"{room}/"):  # an engine that was killed leaves its own
+            subprocess.run(["umount", "--lazy", point], check=True, timeout=30)
+    shutil.rmtree(room)
 
 
 @contextmanager
