@@ -17,9 +17,14 @@ from orchestrate.core.errors import EnvironmentBusy, InvalidInput, LastAdministr
 from orchestrate.core.identity import Principal, Role
 from orchestrate.engine.seal import Seal
 from orchestrate.engine.site import Place
-from orchestrate.store import environments, people, tokens
+from orchestrate.store import audit, environments, people, tokens
 from orchestrate.store.database import Held, Store, hold
-from orchestrate.tools.environments import SetEnvironments, set_environments
+from orchestrate.tools.environments import (
+    DeleteEnvironment,
+    SetEnvironments,
+    delete_environment,
+    set_environments,
+)
 from orchestrate.tools.operation import Caller, Context, Service
 from orchestrate.tools.people import RemovePerson, SetPerson, remove_person, set_person
 from orchestrate.tools.tokens import CreateToken, create_token
@@ -52,6 +57,7 @@ def context(store: Store, tmp_path: Path) -> Context:
     service = SimpleNamespace(
         store=store,
         place=Place(tmp_path, store),
+        changes=SimpleNamespace(tell=lambda seq: None),
         worker=SimpleNamespace(seal=Seal(tmp_path)),
         credentials=SimpleNamespace(make=lambda role: ("the token", "made", "its mac")),
     )
@@ -165,3 +171,23 @@ def test_two_who_change_the_same_environments_do_not_wait_for_each_other(
                 calls.append(pool.submit(set_environments, context, asked))
                 until_waiting(store, number)
         assert [call.exception(30) for call in calls] == [None, None]
+
+
+@pytest.mark.parametrize("history", [False, True], ids=["new", "with-a-history"])
+def test_of_two_deletions_at_once_one_finds_nothing_left(
+    store: Store, context: Context, history: bool
+) -> None:
+    with store.session() as session:
+        place = environments.put(session, environment()).id or 0
+        if history:
+            deploy(session, place, "1", taken=False)  # it waits, and is cancelled
+    asked = DeleteEnvironment(environment="staging", confirm="staging")
+    ended = neither_ends_before_the_other_has_looked(
+        store,
+        lambda: delete_environment(context, asked),
+        lambda: delete_environment(context, asked),
+    )
+    assert sorted(type(each).__name__ for each in ended) == ["NoneType", "UnknownEnvironment"]
+    with store.session() as session:
+        assert not environments.every(session)
+        assert len(audit.page(session, action="environment.delete")) == 1

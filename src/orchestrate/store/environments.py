@@ -97,9 +97,21 @@ def get(session: Session, identity: int) -> EnvironmentRow:
 
 def lock(session: Session, identity: int) -> EnvironmentRow:
     """The environment, held by this transaction until it ends: what is read of it and of its
-    deployments from here on is still true when it is written."""
+    deployments from here on is still true when it is written. Raises UnknownEnvironment for one
+    that another call deleted meanwhile; one that it archived is held as any other."""
     begin_writing(session)
-    return session.get_one(EnvironmentRow, identity, with_for_update=True, populate_existing=True)
+    row = session.get(EnvironmentRow, identity, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise _deleted()
+    return row
+
+
+def lock_current(session: Session, identity: int) -> EnvironmentRow:
+    """The same, and UnknownEnvironment for an archived one too."""
+    row = lock(session, identity)
+    if row.archived_at is not None:
+        raise _deleted()
+    return row
 
 
 def as_environment(row: EnvironmentRow) -> Environment:
@@ -225,6 +237,12 @@ def _last_write(session: Session, environment: Environment) -> int:
         .limit(1)
     )
     return session.exec(statement).one_or_none() or 0
+
+
+def _deleted() -> UnknownEnvironment:
+    return UnknownEnvironment(
+        "the environment was deleted by another call, at this moment", fix=["orchestrate env list"]
+    )
 
 
 def _unknown(name: str, rows: Sequence[EnvironmentRow]) -> UnknownEnvironment:

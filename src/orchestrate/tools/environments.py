@@ -102,7 +102,7 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
     store = context.service.store
     with store.session() as session:
         row = environments.find(session, given.environment)
-        environments.lock(session, row.id or 0)
+        environments.lock_current(session, row.id or 0)
         busy = deployments.running(session, row.id or 0)
         if busy is not None:
             raise EnvironmentBusy(
@@ -125,7 +125,7 @@ def delete_environment(context: Context, given: DeleteEnvironment) -> DeletedEnv
         raise refused
     _stop_all(context, row)
     with store.session() as session:
-        archived = environments.remove(session, environments.get(session, row.id or 0))
+        archived = environments.remove(session, environments.lock_current(session, row.id or 0))
         event = context.caller.event(
             "environment.delete", f"{row.app}/{row.name}", archived=archived, reason=given.reason
         )
