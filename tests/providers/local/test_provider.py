@@ -6,8 +6,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 
@@ -16,6 +19,7 @@ from orchestrate.core.protocols import Replica
 from orchestrate.core.revision import Revision
 from orchestrate.core.validation import Checks, GitHub
 from orchestrate.providers.local import LocalProvider
+from orchestrate.providers.processes.ports import FIRST, is_free
 from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
 from tests.support.ports import free_port
@@ -209,6 +213,32 @@ class TestPorts:
                 local.provider.start(local.release("1.0.0"), 1, local.write())
             assert local.provider.observe().running == ()
             assert [f.name for f in local.provider.probe() if not f.ok] == ["port"]
+
+    def test_two_environments_that_choose_at_the_same_moment_choose_different_ones(
+        self, make_local: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = make_local(name="one"), make_local(name="two")
+        both, start = Barrier(2), FIRST
+
+        def lowest(avoid: Collection[int]) -> int:
+            port = next(p for p in range(start, start + 1000) if p not in avoid and is_free(p))
+            with suppress(BrokenBarrierError):
+                both.wait(0.5)  # for the other, who is here now or is kept out
+            return port
+
+        monkeypatch.setattr("orchestrate.providers.processes.ports.free_port", lowest)
+        revisions = [each.release("1.0.0") for each in (first, second)]
+        with ThreadPoolExecutor(2) as pool:
+            calls = [
+                pool.submit(each.provider.start, revision, 1, each.write())
+                for each, revision in zip((first, second), revisions, strict=True)
+            ]
+            assert [call.exception(30) for call in calls] == [None, None]
+        one, two = (
+            each.provider.running.addresses(revision.key)
+            for each, revision in zip((first, second), revisions, strict=True)
+        )
+        assert one != two
 
     def test_a_replica_whose_port_was_taken_meanwhile_moves(self, local: Local) -> None:
         revision = local.up(local.release("1.0.0"), 1)
