@@ -89,7 +89,7 @@ COMMANDS = (
     ),
     Command(
         ("env", "delete"),
-        "Stop what runs there and delete it; its history is kept",
+        "Stop what runs there and delete it, with its logs; its history is kept",
         f"{_ENV}:delete",
         (
             Option("--confirm", "Its name again, where nobody can be asked", "text", "", "NAME"),

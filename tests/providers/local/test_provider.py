@@ -184,6 +184,7 @@ class TestSurvival:
         assert local.provider.observe().running == ()
         assert local.provider.edge.engine.process() is None
         assert not local.provider.versions.has(revision.key, revision.artifact)
+        assert local.provider.running.keys() == [], "its logs stay"
         assert local.another().ensure() == []
         assert local.provider.edge.engine.process() is None
         local.number = local.provider.observe().write

@@ -137,7 +137,7 @@ class LocalProvider:
     def dismantle(self) -> None:
         """Take this environment from the edge and stop every process of it, whatever the number
         of the last write; returns when they are gone. For an environment that is deleted: its logs
-        stay, its unpacked versions go."""
+        and its unpacked versions go too, its newest write stays, and refuses who is late."""
         write = Write(self.observe().write + 1, "dismantle", "")
         with self.fence.passed(write):
             self.edge.forget(self.slug)
@@ -145,6 +145,7 @@ class LocalProvider:
                 self.running.shrink(key, 0, write)
             for key in self.running.keys():
                 self.running.program(key).wait_gone()
+                self.running.remove(key)
             self.versions.prune(set(), 0)
 
     @contextmanager
