@@ -35,7 +35,8 @@ from orchestrate.core.protocols import (
 from orchestrate.core.revision import Ref
 from orchestrate.core.secret import MASK, Secret
 from orchestrate.engine import revealed
-from orchestrate.engine.masking import NOT_SHOWN, masking, masking_source
+from orchestrate.engine.masking import LONGEST_REASON, NOT_SHOWN, masking, masking_source
+from orchestrate.providers.metrics.asking import told
 from orchestrate.store.database import make_engine
 from orchestrate.tools.secrets import SetSecret
 from tests.support.records import revision
@@ -207,6 +208,21 @@ def test_the_http_client_logs_no_header(caplog: pytest.LogCaptureFixture) -> Non
 def test_an_error_of_ours_prints_itself_without_a_value() -> None:
     error = OrchestrateError("bad", details={"value": str(Secret(VALUE))})
     assert VALUE not in str(error.as_dict())
+
+
+@pytest.mark.parametrize("before", range(LONGEST_REASON - 100, LONGEST_REASON, 7))
+def test_no_half_of_a_secret_is_left_where_what_a_metric_source_says_is_cut(before: int) -> None:
+    class Source:
+        def read(self, *_: object) -> list[None]:
+            said = f"{'.' * before}{VALUE}{'.' * 100}"
+            raise MetricSourceRefused("no", why=told({"error": said}))
+
+    source = masking_source(Source(), lambda: [Secret(VALUE)])
+    with pytest.raises(MetricSourceRefused) as refused:
+        source.read(MetricQuery(), "errors", REF, 0.0, 1, 60.0)
+    (why,) = refused.value.why
+    assert VALUE[:4] not in why
+    assert "more characters were cut" in why
 
 
 def test_what_a_metric_source_says_is_wrong_holds_no_secret() -> None:

@@ -23,8 +23,11 @@ from orchestrate.core.protocols import (
 from orchestrate.core.redact import Redactor
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.core.secret import Secret
+from orchestrate.core.untrusted import clean
 
 Values = Callable[[], Iterable[Secret]]
+LONGEST_REASON = 240
+"""Characters of what a metric source says is wrong."""
 NOT_SHOWN = "not shown: the secrets it may hold could not be read to mask them"
 
 
@@ -37,8 +40,8 @@ def masking(provider: Provider, values: Values) -> Provider:
 
 
 def masking_source(source: MetricSource, values: Values) -> MetricSource:
-    """`source` with every error it raises masked for `values`: it may repeat what it was let in
-    with, or what a command of the project printed."""
+    """`source` with every error it raises masked for `values`, and each of its reasons cut after
+    that: it may repeat what it was let in with, or what a command of the project printed."""
     return _MaskingSource(source, values)
 
 
@@ -53,6 +56,8 @@ class _MaskingSource:
             return self._inner.read(query, name, revision, since, slots, slot_s)
         except Exception as error:
             mask_error(error, _mask_of(self._values))
+            if isinstance(error, OrchestrateError):
+                error.why = tuple(clean(line, limit=LONGEST_REASON) for line in error.why)
             raise
 
 
