@@ -6,7 +6,7 @@ import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx2
@@ -35,7 +35,8 @@ from orchestrate.core.protocols import (
 from orchestrate.core.revision import Ref
 from orchestrate.core.secret import MASK, Secret
 from orchestrate.engine import revealed
-from orchestrate.engine.masking import LONGEST_REASON, NOT_SHOWN, masking, masking_source
+from orchestrate.engine.masking import LONGEST, LONGEST_QUOTED, NOT_SHOWN, masking, masking_source
+from orchestrate.providers.kubernetes.diagnosis import explain
 from orchestrate.providers.metrics.asking import told
 from orchestrate.store.database import make_engine
 from orchestrate.tools.secrets import SetSecret
@@ -210,19 +211,30 @@ def test_an_error_of_ours_prints_itself_without_a_value() -> None:
     assert VALUE not in str(error.as_dict())
 
 
-@pytest.mark.parametrize("before", range(LONGEST_REASON - 100, LONGEST_REASON, 7))
-def test_no_half_of_a_secret_is_left_where_what_a_metric_source_says_is_cut(before: int) -> None:
+CUTS = (LONGEST, LONGEST_QUOTED, 4000)
+
+
+@pytest.mark.parametrize("before", [b for cut in CUTS for b in range(cut - 100, cut, 7)])
+def test_where_what_is_said_is_cut_no_half_of_a_secret_is_left(before: int) -> None:
+    said = f"{'.' * before}{VALUE}{'.' * 300}"
+
     class Source:
         def read(self, *_: object) -> list[None]:
-            said = f"{'.' * before}{VALUE}{'.' * 100}"
             raise MetricSourceRefused("no", why=told({"error": said}))
+
+    class Platform(Loud):
+        def observe(self) -> LiveState:
+            log = explain({}, [], [{"type": "Warning", "reason": "Bad", "message": said}], [said])
+            raise StepFailed(said, why=[*log, said])
 
     source = masking_source(Source(), lambda: [Secret(VALUE)])
     with pytest.raises(MetricSourceRefused) as refused:
         source.read(MetricQuery(), "errors", REF, 0.0, 1, 60.0)
-    (why,) = refused.value.why
-    assert VALUE[:4] not in why
-    assert "more characters were cut" in why
+    with pytest.raises(StepFailed) as failed:
+        masking(cast(Provider, Platform()), lambda: [Secret(VALUE)]).observe()
+    lines = [*refused.value.why, *failed.value.why, failed.value.message]
+    assert VALUE[:4] not in "".join(lines)
+    assert sum("more characters were cut" in line for line in lines) >= 3
 
 
 def test_what_a_metric_source_says_is_wrong_holds_no_secret() -> None:

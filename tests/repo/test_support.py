@@ -204,7 +204,8 @@ def test_what_takes_long_to_end_is_not_cut_off_in_a_worker(tmp_path: Path) -> No
     assert (tmp_path / "ended").exists()
 
 
-# An engine beside the run's own: it leaves the machine's bridge and firewall alone.
+# An engine beside the run's own, with a network of its own: there is one bridge docker0 in each,
+# and even an engine that wants none takes it away from the other.
 ENGINE = """
 import os, shutil, sys
 from pathlib import Path
@@ -213,7 +214,7 @@ from tests.support.ending import end_all
 
 engine.OURS = Path(sys.argv[1])
 engine.CURRENT = engine.OURS / "current"
-engine.OPTIONS = ("--bridge=none", "--iptables=false", "--ip6tables=false")
+engine.WITHIN = ("unshare", "--net")
 os.environ["DOCKER_HOST"] = "unix:///nowhere"
 one = engine.engine()
 """

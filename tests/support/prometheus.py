@@ -18,7 +18,9 @@ from urllib.request import urlopen
 from tests.support.real import need_program
 from tests.support.waiting import eventually
 
-SCRAPE_S = 0.2
+SCRAPE_S = 0.4
+"""Seconds. A scrape may take as long, also where the machine is busy; one that takes longer is a
+gap that no test has asked for."""
 Labels = tuple[tuple[str, str], ...]
 
 

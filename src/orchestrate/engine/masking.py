@@ -26,8 +26,10 @@ from orchestrate.core.secret import Secret
 from orchestrate.core.untrusted import clean
 
 Values = Callable[[], Iterable[Secret]]
-LONGEST_REASON = 240
-"""Characters of what a metric source says is wrong."""
+LONGEST, LONGEST_QUOTED = 640, 240
+"""Characters of what a platform says, and of one line that it only passes on. They are cut
+here, after they were masked, and nowhere before: the half of a secret would be left."""
+QUOTED = "untrusted | "
 NOT_SHOWN = "not shown: the secrets it may hold could not be read to mask them"
 
 
@@ -40,8 +42,8 @@ def masking(provider: Provider, values: Values) -> Provider:
 
 
 def masking_source(source: MetricSource, values: Values) -> MetricSource:
-    """`source` with every error it raises masked for `values`, and each of its reasons cut after
-    that: it may repeat what it was let in with, or what a command of the project printed."""
+    """`source` with every error it raises masked for `values`: it may repeat what it was let in
+    with, or what a command of the project printed."""
     return _MaskingSource(source, values)
 
 
@@ -56,8 +58,6 @@ class _MaskingSource:
             return self._inner.read(query, name, revision, since, slots, slot_s)
         except Exception as error:
             mask_error(error, _mask_of(self._values))
-            if isinstance(error, OrchestrateError):
-                error.why = tuple(clean(line, limit=LONGEST_REASON) for line in error.why)
             raise
 
 
@@ -83,13 +83,13 @@ class _Masking:
             return found
         mask = self._mask()
 
-        def clean(replica: Replica) -> Replica:
+        def masked(replica: Replica) -> Replica:
             return replace(replica, reason=mask(replica.reason)) if replica.reason else replica
 
         return replace(
             found,
             running=tuple(
-                replace(running, replicas=tuple(clean(r) for r in running.replicas))
+                replace(running, replicas=tuple(masked(r) for r in running.replicas))
                 for running in found.running
             ),
         )
@@ -134,18 +134,23 @@ def _mask_of(values: Values) -> "_Mask":
 
 
 class _Mask:
-    """Masks, or hides all of a text where it cannot."""
+    """Masks and then cuts, or hides all of a text where it cannot."""
 
     def __init__(self, redactor: Redactor | None) -> None:
         self._redactor = redactor
 
     def __call__(self, text: str) -> str:
-        return NOT_SHOWN if self._redactor is None else self._redactor(text)
+        return NOT_SHOWN if self._redactor is None else _cut(self._redactor(text))
 
     def lines(self, texts: list[str]) -> list[str]:
         if self._redactor is None:
             return [NOT_SHOWN] * len(texts)
         return self._redactor.lines(texts)
+
+
+def _cut(text: str) -> str:
+    line = text.startswith(QUOTED) and "\n" not in text
+    return clean(text, limit=LONGEST_QUOTED if line else LONGEST)
 
 
 def mask_error(error: BaseException, mask: Callable[[str], str]) -> None:

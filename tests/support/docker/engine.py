@@ -34,7 +34,8 @@ COMMAND = "apt-get install docker.io, then start dockerd or be root"
 USUAL = "unix:///var/run/docker.sock"
 OURS = Path(f"/tmp/orchestrate-tests-docker-{os.geteuid()}")
 CURRENT = OURS / "current"
-OPTIONS: tuple[str, ...] = ()
+WITHIN: tuple[str, ...] = ()
+"""What runs the engine somewhere else than here, such as in another network namespace."""
 _started: list[subprocess.Popen[bytes]] = []
 BASE = "orchestrate-tests/python"
 
@@ -138,9 +139,9 @@ def _start(program: str) -> Engine:
         _remove(left)
     room = Path(tempfile.mkdtemp(prefix="engine-", dir=OURS))
     arguments = [
-        program,
+        *(*WITHIN, program),
         *("--host", _host(room), "--data-root", f"{room}/data", "--exec-root", f"{room}/exec"),
-        *("--pidfile", f"{room}/pid", *OPTIONS),
+        *("--pidfile", f"{room}/pid"),
     ]
     # Not with a home in it: whatever is left of a test is found by that.
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("ORCHESTRATE_", "PYTEST_"))}
@@ -169,7 +170,7 @@ def _start(program: str) -> Engine:
 
 def _leave(users: IO[str]) -> None:
     """End the engine when nobody else uses it."""
-    with _locked(fcntl.LOCK_EX):
+    with users, _locked(fcntl.LOCK_EX):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

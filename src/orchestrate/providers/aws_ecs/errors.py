@@ -12,6 +12,7 @@ from orchestrate.core.errors import (
     StepFailed,
     TemporaryError,
 )
+from orchestrate.core.untrusted import clean
 
 THROTTLED = frozenset(
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException"
@@ -116,4 +117,4 @@ def _not_allowed(what: str, operation: str, why: list[str]) -> OrchestrateError:
 
 
 def _short(said: str) -> str:
-    return " ".join(said.split())[:400]
+    return " ".join(clean(said).split())

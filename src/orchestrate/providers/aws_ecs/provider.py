@@ -306,7 +306,7 @@ class AwsEcsProvider:
 
     def _last_lines(self, revision: Ref) -> list[str]:
         try:
-            lines = [clean(line.text, limit=200) for line in self.logs(revision, LINES_SHOWN)]
+            lines = [clean(line.text) for line in self.logs(revision, LINES_SHOWN)]
         except OrchestrateError as problem:
             return [f"its log could not be read: {problem.message}"]
         shown = [f"untrusted | {line}" for line in dict.fromkeys(lines)][-LINES_SHOWN:]

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from orchestrate.core.canonical import digest
 from orchestrate.core.errors import ArtifactInvalid, ProviderConfigInvalid
 from orchestrate.core.revision import Ref, Revision
+from orchestrate.core.untrusted import clean
 from orchestrate.providers.aws_ecs.settings import Settings
 from orchestrate.providers.settings import variables_of
 
@@ -46,7 +47,7 @@ def template_of(settings: Settings) -> Json | None:
     except (OSError, ValueError, yaml.YAMLError) as problem:
         raise ArtifactInvalid(
             f"the task definition {settings.task_definition} cannot be read",
-            why=[" ".join(str(problem).split())[:300]],
+            why=[" ".join(clean(str(problem)).split())],
             fix=["put it beside orchestrate.yaml, as JSON or YAML"],
         ) from problem
     if isinstance(found, dict) and isinstance(found.get("taskDefinition"), dict):

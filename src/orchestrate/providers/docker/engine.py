@@ -16,6 +16,7 @@ from orchestrate.core.errors import (
     StepFailed,
     TemporaryError,
 )
+from orchestrate.core.untrusted import clean
 from orchestrate.providers.docker.host import Host
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _short(problem: Exception) -> str:
     inner: BaseException = problem
     while inner.__context__ is not None and inner.__context__ is not inner:
         inner = inner.__context__
-    return f"{type(inner).__name__}: {str(inner)[:300]}"
+    return f"{type(inner).__name__}: {clean(str(inner))}"
 
 
 def items(found: object) -> list[Json]:

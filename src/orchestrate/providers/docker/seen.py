@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrate.core.untrusted import clean
 from orchestrate.providers.docker.engine import Json, items, part
 
 PREFIX = "orchestrate."
@@ -108,7 +109,7 @@ def _reason(word: str, state: Json, found: Json) -> str | None:
         return str(state.get("Error")) if state.get("Error") else "made, not started yet"
     if (health := _health(state)) in NOT_READY:
         runs = items(part(state, "Health").get("Log"))
-        last = " ".join(str(runs[-1].get("Output", "")).split())[:200] if runs else ""
+        last = " ".join(clean(str(runs[-1].get("Output", ""))).split()) if runs else ""
         return f"its own health check says {health}" + (f": {last}" if last else "")
     return None
 

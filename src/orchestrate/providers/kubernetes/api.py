@@ -231,7 +231,7 @@ class Refused(Exception):
             found = {}
         self.body: Json = found if isinstance(found, dict) else {}
         self.status = status
-        self.message = clean(text(self.body, "message") or raw, limit=600)
+        self.message = clean(text(self.body, "message") or raw)
         after = headers.get("Retry-After") if isinstance(headers, Mapping) else None
         self.retry_after_s = float(after) if after and str(after).isdigit() else None
         super().__init__(self.message)
@@ -255,7 +255,7 @@ def told(what: str) -> Iterator[None]:
     except Refused as problem:
         raise as_ours(problem, what) from problem
     except (HTTPError, OSError) as problem:
-        said = clean(str(problem), limit=300)
+        said = clean(str(problem))
         raise TemporaryError("the cluster does not answer", why=[f"{what}: {said}"]) from problem
 
 
@@ -344,6 +344,6 @@ def _place(what: str) -> tuple[str, str, str]:
 
 def _causes(problem: Refused) -> list[str]:
     return [
-        clean(f"{text(cause, 'field')}: {text(cause, 'message')}", limit=300)
+        clean(f"{text(cause, 'field')}: {text(cause, 'message')}")
         for cause in items(problem.body, "details", "causes")
     ]

@@ -151,7 +151,7 @@ def warnings(events: Iterable[Json]) -> list[str]:
     for event in sorted(events, key=lambda each: text(each, "lastTimestamp")):
         if text(event, "type") != "Warning":
             continue
-        said = clean(text(event, "message"), limit=300).strip()
+        said = clean(text(event, "message")).strip()
         line = f"{text(event, 'reason')}: {said}"
         times = number(event, "count")
         found.pop(line, None)
@@ -167,20 +167,19 @@ def explain(
 ) -> list[str]:
     """The lines of an error's `why`: troubles, conditions that are not as they should be, events,
     and the log. What the cluster and the application said is untrusted."""
-    lines = [f"untrusted | {clean(each.what, limit=300)}" for each in _once(found)]
+    lines = [f"untrusted | {clean(each.what)}" for each in _once(found)]
     for kind in ("Progressing", "ReplicaFailure"):
         state = condition(deployment, kind)
         if text(state, "status") in ("True", "") and kind == "Progressing":
             continue
         if state:
             lines.append(
-                f"untrusted | {kind}: {text(state, 'reason')}: "
-                + clean(text(state, "message"), limit=300)
+                f"untrusted | {kind}: {text(state, 'reason')}: " + clean(text(state, "message"))
             )
     lines += [f"untrusted | event: {line}" for line in warnings(events)]
     if log:
         lines.append("last lines of its log:")
-        lines += [f"untrusted | {clean(line, limit=200)}" for line in log[-LINES:]]
+        lines += [f"untrusted | {clean(line)}" for line in log[-LINES:]]
     return lines
 
 

@@ -168,6 +168,6 @@ def _problem(parent: Json, generation: int) -> str | None:
         if not state or seen < generation:
             return f"{kind} is not said of generation {generation} yet, the last is {seen}"
         if text(state, "status") != "True":
-            said = clean(text(state, "message"), limit=200)
+            said = clean(text(state, "message"))
             return f"{kind} is {text(state, 'status')}: {text(state, 'reason')} {said}"
     return None

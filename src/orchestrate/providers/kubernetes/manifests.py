@@ -92,7 +92,7 @@ def _run(settings: Settings, version: str, image: str) -> str:
             why=[f"{words[0]} took more than {WITHIN_S:g}s"],
         ) from problem
     if done.returncode != 0:
-        said = clean(done.stderr.decode("utf-8", "replace"), limit=600).strip()
+        said = clean(done.stderr.decode("utf-8", "replace")).strip()
         raise ArtifactInvalid(
             "the command that writes the manifests failed",
             why=[f"{' '.join(words)} ended with code {done.returncode}", f"untrusted | {said}"],
