@@ -19,6 +19,7 @@ from orchestrate.core.steps import Step
 from orchestrate.core.windows import OnClose
 from orchestrate.engine import journal
 from orchestrate.engine.journal import Order
+from orchestrate.engine.steering import PAUSE_LOOK_S
 from orchestrate.engine.workflow import Run
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Store
@@ -164,6 +165,14 @@ def result(store: Store, seq: int) -> str | None:
         return deployments.get(session, seq).result
 
 
+def shown_deadline(store: Store, seq: int) -> float:
+    """Seconds after START."""
+    with store.session() as session:
+        found = deployments.get(session, seq).deadline_at
+    assert found is not None
+    return found.timestamp() - START
+
+
 def after_start(time: float, done: list[str]) -> str | None:
     return "freeze" if "start" in done else None
 
@@ -193,6 +202,7 @@ def test_hold_waits_for_the_window_and_its_time_does_not_count(store: Store) -> 
     with store.session() as session:
         said = [e.state for e in deployments.events(session, seq)]
     assert "holding" in said and "resumed" in said
+    assert shown_deadline(store, seq) == hands.deadlines[-1] >= 4000
 
 
 def test_who_is_paused_by_a_person_has_its_time_afterwards(store: Store) -> None:
@@ -203,6 +213,8 @@ def test_who_is_paused_by_a_person_has_its_time_afterwards(store: Store) -> None
     with store.session() as session:
         said = [e.state for e in deployments.events(session, seq)]
     assert "paused" in said and "resumed" in said
+    late = hands.deadlines[-1] - shown_deadline(store, seq)
+    assert 0 <= late <= PAUSE_LOOK_S, "it is as exact as the last look at the clock"
 
 
 def test_what_a_step_may_take_is_reckoned_from_the_moved_deadline(store: Store) -> None:

@@ -3,7 +3,7 @@
 They return plain JSON, because what they return is journalled.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 from pydantic import JsonValue
@@ -107,9 +107,11 @@ def end(
     _keep_data(session, seq, position, data)
 
 
-def set_paused(session: Session, seq: int, paused: bool, by: str) -> None:
+def set_paused(session: Session, seq: int, paused: bool, by: str, deadline: float) -> None:
+    """`deadline` is when the time is up as far as that is known; while it is paused it moves."""
     row = held(session, seq)
     row.paused = paused
+    row.deadline_at = datetime.fromtimestamp(deadline, UTC)
     session.add(row)
     deployments.tell(session, seq, "deploy", "paused" if paused else "resumed", f"by {by}")
     deployments.record(session, row, "deployment.pause" if paused else "deployment.resume", by=by)
@@ -125,6 +127,14 @@ def hold(session: Session, seq: int, text: str) -> None:
     """A closed window holds it; whoever wants to be told of that will be."""
     say(session, seq, "holding", text)
     outbox.tell(session, deployments.get(session, seq), Happening.FROZEN)
+
+
+def let_go(session: Session, seq: int, deadline: float) -> None:
+    """The window is open again; `deadline` has moved by the time it was closed."""
+    row = held(session, seq)
+    row.deadline_at = datetime.fromtimestamp(deadline, UTC)
+    session.add(row)
+    say(session, seq, "resumed", "the window is open")
 
 
 def begin_undo(session: Session, seq: int, reason: str, cancelled: bool) -> list[int]:

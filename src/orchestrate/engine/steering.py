@@ -105,8 +105,8 @@ class Steering:
             self.heed(HOLD_LOOK_S)
         if self._holding:
             self._holding, self._stands = False, self._paused
-            text = "the window is open"
-            self._record("resumed", lambda s: journal.say(s, self._seq, "resumed", text))
+            until = self.order.deadline
+            self._record("resumed", lambda s: journal.let_go(s, self._seq, until))
 
     def _hold(self, closed: str) -> None:
         if not self._holding:
@@ -132,8 +132,8 @@ class Steering:
 
     def _pause(self, paused: bool, by: str) -> None:
         if paused != self._paused:
-            self._paused = paused
-            self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by))
+            self._paused, until = paused, self.order.deadline
+            self._record("paused", lambda s: journal.set_paused(s, self._seq, paused, by, until))
 
     def _watch_the_clock(self) -> None:
         if not self.timed:
