@@ -20,6 +20,7 @@ from sqlmodel import Session as Session  # for tools and engine: they know the s
 from sqlmodel import SQLModel
 
 from orchestrate.core.errors import DiskFull, NotNow, StoreUnreachable, UsageProblem
+from orchestrate.store import turns
 
 SCOPE = "scope"
 """In a session's `info`: the environments that it shows; none means all."""
@@ -64,16 +65,23 @@ def make_engine(url: str, *, durable: bool = True) -> sa.Engine:
             url, pool_size=10, max_overflow=10, pool_pre_ping=True, hide_parameters=True
         )
     engine = sa.create_engine(
-        url, pool_size=20, max_overflow=30, hide_parameters=True, pool_timeout=60
+        url,
+        pool_size=20,
+        max_overflow=30,
+        hide_parameters=True,
+        pool_timeout=60,
+        connect_args={"factory": turns.Connection},
     )
+    queue = turns.of(engine.url.database)
 
-    def prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    def prepare(connection: turns.Connection, _: ConnectionPoolEntry) -> None:
+        connection.turns = queue
         if sqlite3.sqlite_version_info < (3, 42):
             # DBOS 3.4 asks for unixepoch('subsec') on Python 3.12+, which SQLite has from 3.42 on.
             connection.create_function("unixepoch", -1, lambda *_: time.time())
         connection.isolation_level = "IMMEDIATE"
         for pragma in (
-            "busy_timeout=30000",
+            f"busy_timeout={turns.BUSY_S * 1000:.0f}",
             "foreign_keys=ON",
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
