@@ -19,7 +19,7 @@ from orchestrate.core.errors import (
 )
 from orchestrate.core.secret import Secret
 from orchestrate.providers.artifacts.registry import REVISION_LABEL, Login, Registry
-from orchestrate.providers.outbound import Outbound
+from orchestrate.providers.outbound import Answer, Outbound
 from orchestrate.providers.outbound.allowed import read
 from tests.support.docker.registry import registry
 from tests.support.images import Images, digest_of
@@ -142,6 +142,27 @@ def test_a_registry_out_of_order_is_worth_another_try(lying: HTTPServer) -> None
 def test_an_image_without_a_registry_cannot_be_looked_up(reference: str) -> None:
     with pytest.raises(ArtifactInvalid, match="names no registry"):
         Registry(reference, Outbound(read("")))
+
+
+@pytest.mark.parametrize(
+    ("reference", "path"),
+    [
+        ("docker.io/nginx:1.0.0", "library/nginx"),
+        ("docker.io/team/shop@sha256:" + "0" * 64, "team/shop"),
+    ],
+)
+def test_docker_hub_is_asked_where_it_answers(reference: str, path: str) -> None:
+    asked: list[str] = []
+
+    class Noting(Outbound):
+        def send(self, method: str, url: object, **_: object) -> Answer:  # type: ignore[override]
+            asked.append(str(url))
+            return Answer(404, {}, b"")
+
+    found = Registry(reference, Noting(read("")))
+    assert found.manifest("1.0.0") is None
+    assert asked == [f"https://registry-1.docker.io/v2/{path}/manifests/1.0.0"]
+    assert found.name == f"docker.io/{path}", "as people write it"
 
 
 def test_a_password_is_base64_of_both() -> None:

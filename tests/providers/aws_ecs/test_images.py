@@ -93,3 +93,15 @@ def test_the_registrys_login_is_given_to_no_task(registry: HTTPServer, home: obj
         {"TOKEN": "1", "REGISTRY_USER": "1", "REGISTRY_PASSWORD": "1"},
     )
     assert list(made.parameters.names(pinned)) == ["TOKEN"]
+
+
+def test_a_name_without_a_host_is_looked_for_where_ecs_pulls_it(home: object) -> None:
+    environment = Environment(
+        app="shop",
+        name="dev",
+        type=EnvironmentType.DEV,
+        provider="aws_ecs",
+        config={"service": "shop", "image": "team/shop:{version}"},
+    )
+    images = AwsEcsProvider(environment, str(home), GivenSecrets()).images
+    assert images._registry("team/shop").name == "docker.io/team/shop"

@@ -30,8 +30,9 @@ CLIENTS = {
     "sts": ("sts", "sts"),
 }
 """Names of the account's clients: the service, and its prefix in a policy."""
-NOT_CALLED = {"iam:PassRole"}
-"""What a call of ours needs beside itself."""
+NOT_CALLED = {"iam:PassRole", "kms:Encrypt", "kms:GenerateDataKey"}
+"""What a call of ours needs beside itself: PutParameter seals with the caller's right to the key,
+by the second where the value is long."""
 
 
 ANYWHERE = {
@@ -53,6 +54,8 @@ CONDITIONS = {
     "ecs:ListTasks": "ecs:cluster",
     "ecs:DescribeTasks": "ecs:cluster",
     "iam:PassRole": "iam:PassedToService",
+    "kms:Encrypt": "kms:ViaService",
+    "kms:GenerateDataKey": "kms:ViaService",
 }
 """What they are bound by instead, or beside."""
 RULE = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/shop/1/2/"
@@ -60,6 +63,7 @@ ECS = "arn:aws:ecs:eu-west-1:123456789012"
 LOGS = "arn:aws:logs:eu-west-1:123456789012:log-group"
 ROLE = "arn:aws:iam::123456789012:role"
 SSM = "arn:aws:ssm:eu-west-1:123456789012:parameter/orchestrate"
+KMS = "arn:aws:kms:eu-west-1:123456789012:key"
 ECR = "arn:aws:ecr:eu-west-1:123456789012:repository"
 FILLED = {
     "REGION": "eu-west-1",
@@ -74,6 +78,7 @@ FILLED = {
     "APP": "shop",
     "ENVIRONMENT": "production",
     "LOG_GROUP": "/ecs/shop",
+    "KMS_KEY": "1a-2b",
 }
 ON: dict[str, tuple[str, str]] = {
     **dict.fromkeys(
@@ -93,7 +98,11 @@ ON: dict[str, tuple[str, str]] = {
     "PassRole": (f"{ROLE}/shop-task", f"{ROLE}/admin"),
     "AssumeRole": (f"{ROLE}/deploy", f"{ROLE}/admin"),
     **dict.fromkeys(("DescribeImages", "ListImages"), (f"{ECR}/shop", f"{ECR}/shop2")),
-    "PutParameter": (f"{SSM}/shop/production/KEY/1", f"{SSM}/shop/staging/KEY/1"),
+    **dict.fromkeys(
+        ("PutParameter", "DeleteParameters"),
+        (f"{SSM}/shop/production/KEY/1", f"{SSM}/shop/staging/KEY/1"),
+    ),
+    **dict.fromkeys(("Encrypt", "GenerateDataKey"), (f"{KMS}/1a-2b", f"{KMS}/3c-4d")),
     "GetLogEvents": (
         f"{LOGS}:/ecs/shop:log-stream:shop/shop/1",
         f"{LOGS}:/ecs/shop2:log-stream:shop/shop/1",

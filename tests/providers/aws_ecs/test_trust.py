@@ -19,6 +19,7 @@ from orchestrate.core.protocols import Write
 from orchestrate.core.steps import Share
 from tests.support.aws.app import Ecs
 from tests.support.secrets import planted
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -191,6 +192,14 @@ class TestRefusals:
         assert any(text.startswith("no load balancer uses") for text in said)
         assert any("does not register its tasks" in text for text in said)
 
+    def test_a_target_group_that_is_not_there_is_told_by_its_name(self, ecs: Ecs) -> None:
+        slots = ecs.traffic["slots"]  # type: ignore[index,call-overload]
+        gone = slots[1]["target_group"] = f"{slots[1]['target_group']}0"
+        ecs.config = {"traffic": {"rule": ecs.account.rule, "slots": slots}}
+        (bad,) = [f for f in ecs.another().probe() if not f.ok]
+        assert (bad.name, bad.code) == ("traffic", "provider_unavailable")
+        assert gone in bad.text and "correct its ARN" in str(bad.fix)
+
 
 class TestFence:
     def test_is_kept_at_aws_for_writers_of_other_machines(self, ecs: Ecs, tmp_path: Any) -> None:
@@ -280,3 +289,36 @@ class TestRoute:
 
 def _deployments(ecs: Ecs) -> list[Any]:
     return [d for s in ecs.front.ecs.services.values() for d in s.deployments]
+
+
+class TestDismantling:
+    def names(self, ecs: Ecs) -> set[str]:
+        pages = ecs.front.client("ssm").get_paginator("describe_parameters").paginate()
+        return {each["Name"] for page in pages for each in page["Parameters"]}
+
+    def test_leaves_nothing_running_and_no_secret(self, with_secret: Ecs) -> None:
+        ecs = with_secret
+        ecs.secrets |= {f"TOKEN_{at}": PLANTED for at in range(12)}
+        ecs.provider = ecs.another()
+        ecs.front.client("ssm").put_parameter(
+            Name="/orchestrate/shop/develop/TOKEN/1", Value="x", Type="SecureString"
+        )
+        ecs.live("1.0.0", 1)
+        ecs.up(ecs.pinned("1.1.0"), 1)
+        assert len(self.names(ecs)) == 14
+        ecs.another().dismantle()
+        eventually(lambda: not ecs.provider.observe().running)
+        assert ecs.served() == set()
+        assert self.names(ecs) == {"/orchestrate/shop/develop/TOKEN/1"}, "of another environment"
+
+    def test_lets_another_of_its_name_have_secrets_of_its_own(self, with_secret: Ecs) -> None:
+        ecs = with_secret
+        ecs.live("1.0.0", 1)
+        ecs.another().dismantle()
+        ecs.secrets = {"TOKEN": "the-value-of-another"}
+        ecs.provider, ecs.number = ecs.another(), ecs.provider.observe().write
+        ecs.provider.start(ecs.pinned("1.0.0"), 1, ecs.write())
+        (found,) = ecs.front.client("ssm").get_parameters(
+            Names=["/orchestrate/shop/dev/TOKEN/1"], WithDecryption=True
+        )["Parameters"]
+        assert found["Value"] == "the-value-of-another"

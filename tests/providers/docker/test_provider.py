@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from orchestrate.core.environment import HealthGate
 from orchestrate.core.errors import (
     ExitedAtOnce,
     FencedOut,
+    OrchestrateError,
     PortTaken,
     ProviderUnavailable,
+    StepFailed,
     Unhealthy,
 )
 from orchestrate.core.protocols import Write
@@ -22,6 +25,7 @@ from tests.contract.driver import Driver
 from tests.providers.docker.conftest import Make
 from tests.support.docker.app import Docker
 from tests.support.local import APP, ask
+from tests.support.platform import LOST
 from tests.support.ports import free_port
 from tests.support.secrets import planted
 from tests.support.waiting import eventually
@@ -132,6 +136,41 @@ class TestCrash:
         )
         assert first == again
         assert len(provider.running.of(revision.key)) == 1
+
+    def test_at_any_call_leaves_a_container_out_of_no_network(self, make_docker: Make) -> None:
+        names = [f"orc-{free_port()}-{at}" for at in range(2)]
+        docker = make_docker(config={"networks": [*names]})
+        made = [docker.engine.api.create_network(name)["Id"] for name in names]
+        revision = docker.release("1.0.0")
+        try:
+            for call in range(1, 30):
+                write = docker.write()
+                with docker.failing(call, LOST) as broken, suppress(OrchestrateError):
+                    docker.provider.start(revision, 1, write)
+                docker.another().start(revision, 1, write)
+                found = inspected(docker, revision)["NetworkSettings"]["Networks"]
+                assert sorted(found) == names, call
+                docker.another().dismantle()
+                docker.number += 1  # which was a write of its own
+                if not broken.reached:
+                    break
+        finally:
+            docker.another().dismantle()
+            for each in made:
+                docker.engine.api.remove_network(each)
+        assert not broken.reached
+
+    def test_a_network_that_is_gone_is_told(self, make_docker: Make) -> None:
+        names = [f"orc-{free_port()}-{at}" for at in range(2)]
+        docker = make_docker(config={"networks": [*names]})
+        made = docker.engine.api.create_network(names[0])["Id"]
+        try:
+            with pytest.raises(StepFailed) as raised:
+                docker.provider.start(docker.release("1.0.0"), 1, docker.write())
+            assert names[1] in raised.value.why[0]
+        finally:
+            docker.another().dismantle()
+            docker.engine.api.remove_network(made)
 
 
 class TestEnsure:

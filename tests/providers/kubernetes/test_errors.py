@@ -67,6 +67,13 @@ class TestRecorded:
         problem = ours(500, found["body"])
         assert isinstance(problem, OrchestrateError) and not problem.retryable
 
+    @pytest.mark.parametrize("status", [400, 403, 422])
+    def test_what_a_policy_denies_is_no_want_of_rights(self, status: int) -> None:
+        said = 'admission webhook "signed.example.com" denied the request: no signature'
+        problem = ours(status, {"message": said, "reason": "Invalid"})
+        assert isinstance(problem, ProviderConfigInvalid)
+        assert problem.why == (said,) and "Role" not in "".join(problem.fix)
+
     @pytest.mark.parametrize(
         ("status", "kind"), [(429, RateLimited), (500, TemporaryError), (503, TemporaryError)]
     )

@@ -171,6 +171,16 @@ def test_settings_of_the_last_revisions_are_kept_and_all_goes_with_the_environme
         assert shop.cluster.objects.list(plural) == [], plural
 
 
+def test_what_another_environment_has_taken_since_stays_with_it(shop: Kubernetes) -> None:
+    shop.live("1.0.0")
+    theirs = {"metadata": {"labels": {"orchestrate/environment": "prod"}}}
+    shop.cluster.by_hand("orchestrate", "serviceaccounts", "shared", theirs)
+    shop.provider.dismantle()
+    (left,) = shop.cluster.objects.list("serviceaccounts")
+    assert left["metadata"]["name"] == "shared"
+    assert shop.cluster.objects.list("networkpolicies") == []
+
+
 class TestRights:
     def commented(self) -> set[tuple[str, str]]:
         """Those that stand in the Role as comments."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
-from orchestrate.core.errors import FencedOut
+from orchestrate.core.errors import FencedOut, ProviderConfigInvalid, ProviderUnavailable
 from orchestrate.core.protocols import Write
 from orchestrate.providers.kubernetes import fence
 from orchestrate.providers.kubernetes.colors import Color
 from orchestrate.providers.kubernetes.objects import SERVICE, micro_time
 from orchestrate.providers.kubernetes.shape import marks
-from tests.support.kubernetes.app import Kubernetes
+from tests.support.kubernetes.app import Kubernetes, kubernetes
+from tests.support.secrets import GivenSecrets
 
 pytestmark = pytest.mark.system
 
@@ -110,3 +113,68 @@ class TestLock:
         renewed = shop.cluster.one("leases", "shop")["spec"]["renewTime"]
         left = datetime.fromisoformat(renewed) - datetime.now(UTC)
         assert left > timedelta(seconds=-fence.LASTS_S / 2)
+
+
+class TestStranger:
+    """What has the environment's name and is somebody else's is not taken, and not deleted."""
+
+    def elected(self, shop: Kubernetes, **labels: str) -> None:
+        """The Lease of an application that elects a leader, whose turn is over."""
+        at = micro_time(datetime.now(UTC) - timedelta(minutes=5))
+        spec = {"holderIdentity": "shop-7d9f_1", "renewTime": at, "leaseDurationSeconds": 15}
+        body = {"metadata": {"name": "shop", "labels": labels}, "spec": spec}
+        shop.cluster.objects.create("leases", "shop", body, "shop")
+
+    def test_keeps_its_lease_though_its_turn_is_over(self, shop: Kubernetes) -> None:
+        live = shop.pinned("1.0.0")
+        self.elected(shop)
+        with pytest.raises(ProviderConfigInvalid, match="name shop is taken") as raised:
+            shop.provider.start(live, 1, shop.write())
+        assert "of shop-7d9f_1" in raised.value.why[0]
+        assert "another `name`" in raised.value.fix[0]
+        lease = shop.cluster.one("leases", "shop")
+        assert lease["spec"]["holderIdentity"] == "shop-7d9f_1"
+        assert shop.cluster.objects.list("deployments") == []
+
+    def test_is_told_before_anything_is_begun(self, shop: Kubernetes) -> None:
+        self.elected(shop)
+        (bad,) = [finding for finding in shop.provider.probe() if not finding.ok]
+        assert "Lease shop in namespace shop" in bad.text
+        with pytest.raises(ProviderConfigInvalid):
+            shop.provider.resolve("1.0.0")
+
+    def test_that_is_another_environment_is_named(self, shop: Kubernetes) -> None:
+        self.elected(shop, **{"orchestrate/app": "shop", "orchestrate/environment": "old"})
+        with pytest.raises(ProviderConfigInvalid) as raised:
+            shop.provider.resolve("1.0.0")
+        assert "environment old of shop" in raised.value.why[0]
+        assert "kubectl delete lease shop --namespace shop" in raised.value.fix[1]
+
+    def test_keeps_all_when_an_environment_that_never_came_up_is_deleted(self, home: Path) -> None:
+        body = {"metadata": {"name": "shop"}, "spec": {"selector": {"app": "x"}, "ports": []}}
+        ways: list[dict[str, JsonValue]] = [
+            {"ingress": {"host": "shop.example.com"}},
+            {"gateway": {"name": "public"}},
+        ]
+        for config in ways:
+            with kubernetes(home, **config) as shop:
+                self.elected(shop)
+                for plural in ("services", "ingresses", "httproutes"):
+                    shop.cluster.objects.create(plural, "shop", body, "kubectl")
+                shop.provider.dismantle()
+                for plural in ("services", "ingresses", "httproutes", "leases"):
+                    assert len(shop.cluster.objects.list(plural)) == 1, plural
+
+
+def test_an_environment_that_could_not_be_deleted_whole_is_the_next_time(home: Path) -> None:
+    with kubernetes(home) as shop:
+        shop.secret_names, shop.secrets = ("DB",), GivenSecrets(DB="a-password-of-some-length")
+        shop.provider = shop.another()
+        shop.live("1.0.0")
+        shop.cluster.denied.add(("delete", "secrets"))
+        with pytest.raises(ProviderUnavailable):
+            shop.provider.dismantle()
+        shop.cluster.denied.clear()
+        shop.another().dismantle()
+        for plural in ("secrets", "services", "deployments"):
+            assert shop.cluster.objects.list(plural) == [], plural

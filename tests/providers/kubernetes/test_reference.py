@@ -15,7 +15,7 @@ from orchestrate.core.config.providers import canonical_provider
 from orchestrate.core.durations import seconds
 from orchestrate.core.errors import ProviderConfigInvalid
 from orchestrate.providers import named
-from orchestrate.providers.kubernetes import KubernetesProvider, probe, quota
+from orchestrate.providers.kubernetes import KubernetesProvider, probe, quota, vault
 from orchestrate.providers.kubernetes.settings import settings_of
 from tests.support.kubernetes.app import Kubernetes, kubernetes
 from tests.support.repository import ROOT
@@ -24,6 +24,8 @@ from tests.support.secrets import GivenSecrets, NoSecrets
 PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs" / "providers" / "kubernetes.md").read_text(encoding="utf-8")
 ROLE = ROOT / "docs" / "providers" / "kubernetes-role.yaml"
+TO_DELETE = {("delete", name) for name in ("services", "deployments", "httproutes", "ingresses")}
+"""What only the deletion of an environment needs."""
 
 
 def table() -> dict[str, str]:
@@ -126,8 +128,23 @@ class TestRole:
             )
             for verb in verbs.split()
         }
-        deleting = {right for right in rights() if right[0] == "delete"}
-        assert rights() - deleting == asked
+        assert rights() - asked == TO_DELETE and asked <= rights()
+
+    def test_without_what_deletes_an_environment_is_enough_for_many_deployments(
+        self, bound: Kubernetes
+    ) -> None:
+        bound.cluster.allowed = rights() - TO_DELETE
+        assert [finding for finding in bound.provider.probe() if not finding.ok] == []
+        for at in range(8):
+            bound.variables = {"AT": str(at)}
+            bound.provider = bound.another()
+            bound.provider.roll(bound.pinned("1.0.0"), 1, bound.write())
+        assert len(bound.cluster.objects.list("secrets")) == vault.KEPT
+
+    def test_that_cannot_let_go_of_old_secrets_is_told_before(self, bound: Kubernetes) -> None:
+        bound.cluster.denied.add(("delete", "secrets"))
+        (bad,) = [finding for finding in bound.provider.probe() if not finding.ok]
+        assert bad.text == "these credentials may not: delete secrets"
 
     def test_that_lacks_something_is_told_with_what(self, bound: Kubernetes) -> None:
         assert bound.cluster.allowed is not None

@@ -66,6 +66,22 @@ class TestProgress:
         assert not found.done and "is not seen yet" in found.text
         assert follow(shop, new).text == "2 of 2 replicas are available"
 
+    def test_is_not_believed_while_the_traffic_has_not_followed(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        new = shop.pinned("1.1.0")
+        shop.cluster.controllers.slices = False
+        shop.provider.roll(new, 2, shop.write())
+
+        def rolled() -> Progress | None:
+            found = shop.provider.progress(new, 2, 0.0, {})
+            return found if found.done or "still leads" in found.text else None
+
+        told = eventually(rolled)
+        assert not told.done and "Service shop still leads to" in told.text
+        shop.cluster.controllers.slices = True
+        assert follow(shop, new).done
+        assert shop.served() == {"1.1.0"}
+
     def test_of_a_roll_keeps_all_replicas_available(self, shop: Kubernetes) -> None:
         shop.live("1.0.0", 3)
         new = shop.pinned("1.1.0")
@@ -141,6 +157,17 @@ class TestFailure:
         with pytest.raises(StepFailed, match="no room for it") as raised:
             follow(shop, new)
         assert "exceeded quota: q" in "\n".join(raised.value.why)
+
+    def test_of_a_policy_is_not_taken_for_a_quota(self, shop: Kubernetes) -> None:
+        shop.live("1.0.0")
+        why = 'violates PodSecurity "restricted:latest": runAsNonRoot != true'
+        shop.cluster.controllers.forbids = why
+        new = shop.pinned("1.1.0")
+        shop.provider.roll(new, 2, shop.write())
+        with pytest.raises(StepFailed, match="the cluster refuses to make its Pods") as raised:
+            follow(shop, new)
+        assert "refused: it lasts for" in raised.value.why[0]
+        assert any(why in line for line in raised.value.why)
 
     def test_of_many_pods_is_told_with_what_their_replica_set_says(self, home: Path) -> None:
         with kubernetes(home, replicas=12) as shop:

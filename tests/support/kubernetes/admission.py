@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.support.kubernetes.fields import Json
-from tests.support.kubernetes.store import Refused, valid_name
+from tests.support.kubernetes.store import Objects, Refused, valid_name
 
 DEPLOYMENT_SPEC = {
     "replicas", "selector", "template", "strategy", "minReadySeconds", "revisionHistoryLimit",
@@ -14,8 +14,8 @@ DEPLOYMENT_SPEC = {
 MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-def admit(plural: str, made: Json, before: Json | None) -> None:
-    """Raises Refused for an object that no cluster would take."""
+def admit(objects: Objects, plural: str, made: Json, before: Json | None) -> None:
+    """Raises Refused for an object that no cluster would take beside those that are there."""
     name = made["metadata"]["name"]
     kind = made["kind"]
     group = made["apiVersion"].rpartition("/")[0]
@@ -27,6 +27,8 @@ def admit(plural: str, made: Json, before: Json | None) -> None:
         _route(made, name)
     elif plural == "leases":
         _lease(made)
+    elif plural == "services":
+        _service(objects, made, name)
     elif plural in ("secrets", "configmaps") and before is not None and before.get("immutable"):
         if before.get("data") != made.get("data"):
             text = "Forbidden: field is immutable when `immutable` is set"
@@ -73,6 +75,21 @@ def _route(made: Json, name: str) -> None:
                     "HTTPRoute", "gateway.networking.k8s.io", name, where,
                     "Invalid value: Must have port for Service reference",
                 )  # fmt: skip
+
+
+def _service(objects: Objects, made: Json, name: str) -> None:
+    """A port of the nodes is one Service's, and of a Service that has such ports at all."""
+    spec = made.get("spec", {})
+    others = [s for s in objects.list("services") if s["metadata"]["name"] != name]
+    taken = {p.get("nodePort") for s in others for p in s["spec"].get("ports", [])} - {None}
+    for at, port in enumerate(spec.get("ports", [])):
+        number, where = port.get("nodePort"), f"spec.ports[{at}].nodePort"
+        if number is not None and spec.get("type") == "ClusterIP":
+            text = "Forbidden: may not be used when `type` is 'ClusterIP'"
+            raise _invalid("Service", "", name, where, text)
+        if number in taken:
+            text = f"Invalid value: {number}: provided port is already allocated"
+            raise _invalid("Service", "", name, where, text)
 
 
 def _lease(made: Json) -> None:

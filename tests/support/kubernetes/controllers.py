@@ -31,10 +31,15 @@ class Controllers:
     every_s: float = 0.02
     quota: int | None = None
     """Pods that the namespace may have."""
+    forbids: str = ""
+    """Why the namespace takes no Pod, such as by its Pod Security."""
     gateway: bool = True
     """Whether a Gateway controller looks at HTTPRoutes."""
     refuses: str = ""
     """Why that controller does not accept a route, such as `NotAllowedByListeners`."""
+    slices: bool = True
+    """Whether EndpointSlices follow the Pods just now: their controller is another than that of
+    Deployments, and may be later."""
     kubelet: Kubelet = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,7 +69,7 @@ class Controllers:
                 self._deployment(deployment)
         self._collect()
         self.kubelet.round()
-        for service in self.objects.list("services"):
+        for service in self.objects.list("services") if self.slices else ():
             endpoints(self.objects, service)
         if self.gateway:
             for route in self.objects.list("httproutes"):
@@ -229,12 +234,14 @@ class Controllers:
                 for p in self.objects.list("pods", meta["namespace"])
                 if not p["metadata"].get("deletionTimestamp")
             ]
+            reason = self.forbids
             if self.quota is not None and len(there) >= self.quota:
-                text = (
-                    f'pods "{meta["name"]}-6d46p" is forbidden: exceeded quota: q, requested:'
-                    f" count/pods=1, used: count/pods={len(there)}, limited:"
-                    f" count/pods={self.quota}"
+                reason = (
+                    f"exceeded quota: q, requested: count/pods=1, used: count/pods={len(there)},"
+                    f" limited: count/pods={self.quota}"
                 )
+            if reason:
+                text = f'pods "{meta["name"]}-6d46p" is forbidden: {reason}'
                 self.kubelet.event(replica_set, "FailedCreate", f"Error creating: {text}")
                 return text
             self.kubelet.make(replica_set, owner("apps/v1", "ReplicaSet", meta))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -29,7 +30,7 @@ class Cluster:
 
     def __init__(self, *, gateway_api: bool = True) -> None:
         self.objects = Objects()
-        self.objects.admit = admit
+        self.objects.admit = partial(admit, self.objects)
         self.controllers = Controllers(self.objects)
         self.gateway_api = gateway_api
         self.namespaces = {"shop"}

@@ -32,6 +32,8 @@ MANIFESTS = (
 )
 REVISION_LABEL = "org.opencontainers.image.revision"
 MOST_BYTES = 4 << 20
+HUB = "docker.io"
+"""Docker Hub by the name that people write; the registry answers at a name of its own."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'([a-z]+)="([^"]*)"')
 _PATH = re.compile(r"[a-z0-9]+([._/-]+[a-z0-9]+)*")
@@ -59,7 +61,8 @@ class Registry:
     def __init__(self, reference: str, outbound: Outbound, login: Login | None = None) -> None:
         self.host, self.repository = _split(reference)
         scheme = "http" if _is_here(self.host) else "https"  # as the engines do it
-        self._base = f"{scheme}://{self.host}/v2/{self.repository}"
+        answering = f"registry-1.{HUB}" if self.host == HUB else self.host
+        self._base = f"{scheme}://{answering}/v2/{self.repository}"
         self._outbound, self._login = outbound, login
         self._token: Secret | None = None
 
@@ -216,6 +219,8 @@ def _split(reference: str) -> tuple[str, str]:
             why=["what the engine alone has can be neither signed nor looked up"],
             fix=["push it to a registry, and name it as host/repository:tag"],
         )
+    if host == HUB and "/" not in path:
+        path = f"library/{path}"  # an official image, as the engines do it
     return host, path
 
 

@@ -72,6 +72,8 @@ class Definitions:
         """
         there = self.find(revision.key)
         if there is not None:
+            # It outlives an environment that is deleted; the values it refers to do not.
+            self._parameters.ensure(revision)
             return there
         settings = settings_of(revision.config)
         template = template_of(settings)

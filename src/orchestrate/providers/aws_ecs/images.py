@@ -14,7 +14,7 @@ from orchestrate.core.errors import ArtifactMissing
 from orchestrate.core.names import check_version, did_you_mean
 from orchestrate.core.protocols import Secrets
 from orchestrate.core.revision import Artifact
-from orchestrate.providers.artifacts.registry import Login, Registry
+from orchestrate.providers.artifacts.registry import HUB, Login, Registry, has_host
 from orchestrate.providers.aws_ecs.account import Account
 from orchestrate.providers.aws_ecs.errors import Absent, told
 from orchestrate.providers.aws_ecs.settings import Settings
@@ -118,7 +118,9 @@ class Images:
         if self._login is not None:
             user = self._secrets.get(self._login.username).reveal()
             login = Login(user, self._secrets.get(self._login.password))
-        return Registry(repository, Outbound(), login)
+        # Without a host ECS pulls from Docker Hub.
+        named = repository if has_host(repository) else f"{HUB}/{repository}"
+        return Registry(named, Outbound(), login)
 
     def _missing(self, pattern: str, version: str, reference: str) -> ArtifactMissing:
         there = self.versions(pattern)

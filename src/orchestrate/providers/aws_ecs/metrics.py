@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from orchestrate.core.errors import NoDataError
+from orchestrate.core.errors import NoDataError, ProviderUnavailable
 from orchestrate.core.protocols import RequestCounts
 from orchestrate.providers.aws_ecs.account import Account
-from orchestrate.providers.aws_ecs.errors import told
+from orchestrate.providers.aws_ecs.errors import Absent, told
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch.type_defs import (
@@ -44,8 +44,15 @@ class Metrics:
         """The load balancer that each target group belongs to, by ARN."""
         missing = [group for group in groups if group not in self._balancers]
         if missing:
-            with told("the target groups were not looked at"):
-                answer = self._account.elbv2.describe_target_groups(TargetGroupArns=missing)
+            try:
+                with told("the target groups were not looked at"):
+                    answer = self._account.elbv2.describe_target_groups(TargetGroupArns=missing)
+            except Absent as problem:
+                raise ProviderUnavailable(
+                    f"there is no target group {' or '.join(missing)}",
+                    why=[str(problem)],
+                    fix=["make it (docs/providers/aws_ecs.md, Setting up), or correct its ARN"],
+                ) from problem
             for each in answer["TargetGroups"]:
                 for balancer in each.get("LoadBalancerArns", ())[:1]:
                     self._balancers[each["TargetGroupArn"]] = balancer

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _NAMEABLE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 AT_ONCE = 40
 """Names in one question, by SSM's own limit of 50 values of a filter."""
+DELETED_AT_ONCE = 10
+"""By SSM's own limit."""
 
 
 class Parameters:
@@ -64,6 +66,15 @@ class Parameters:
         there = self._there(list(wanted.values()))
         return [f"parameter {p} is gone" for p in wanted.values() if p not in there]
 
+    def forget(self) -> None:
+        """Delete all of the environment's, of whatever version. For one that is deleted: another of
+        its name would begin with version 1 again, and find the value of the former."""
+        names = list(self._matching("BeginsWith", [f"{self._prefix}/"]))
+        for first in range(0, len(names), DELETED_AT_ONCE):
+            with told("the parameters with the secrets were not deleted"):
+                some = names[first : first + DELETED_AT_ONCE]
+                self._account.ssm.delete_parameters(Names=some)
+
     def _put(self, name: str, parameter: str, revision: Revision) -> None:
         version = revision.secret_versions[name]
         asked: PutParameterRequestTypeDef = {
@@ -85,13 +96,13 @@ class Parameters:
     def _there(self, names: list[str]) -> set[str]:
         found: set[str] = set()
         for first in range(0, len(names), AT_ONCE):
-            found |= set(self._listed(names[first : first + AT_ONCE]))
+            found |= set(self._matching("Equals", names[first : first + AT_ONCE]))
         return found
 
-    def _listed(self, names: list[str]) -> Iterator[str]:
-        """Those of `names` that are there. A page may be empty and not be the last."""
+    def _matching(self, how: str, names: list[str]) -> Iterator[str]:
+        """Parameters that are there. A page may be empty and not be the last."""
         asked: DescribeParametersRequestTypeDef = {
-            "ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": names}],
+            "ParameterFilters": [{"Key": "Name", "Option": how, "Values": names}],
             "MaxResults": AT_ONCE,
         }
         while True:

@@ -221,6 +221,16 @@ class AwsEcsProvider:
     def stop(self, revision: Ref, write: Write) -> None:
         self.scale(revision, 0, write)
 
+    def dismantle(self) -> None:
+        """Take the traffic away, have no task run, and delete the parameters with the secrets,
+        whatever the number of the last write. Services, target groups, the rule and the task
+        definitions stay. For an environment that is deleted."""
+        seen = self.observe()
+        self.route([], None, Write(seen.write + 1, "dismantle/route", "dismantle"))
+        for number, each in enumerate(seen.running, seen.write + 2):
+            self.stop(each.revision, Write(number, f"dismantle/{number}", "dismantle"))
+        self.parameters.forget()
+
     def restorable(self, revision: Revision) -> Restorable:
         definition = self.definitions.find(revision.key)
         for place in self.services.places() if definition else ():

@@ -83,11 +83,12 @@ class Containers:
             raise StepFailed(
                 f"a container of {revision.version} was not made", why=[str(problem)]
             ) from problem
-        self._join(identity, settings.networks[1:])
         return identity
 
-    def start(self, identity: str) -> None:
-        """Start it; one that runs is fine. Raises PortTaken, ExitedAtOnce."""
+    def start(self, identity: str, networks: Sequence[str]) -> None:
+        """Start it in its networks; one that runs is fine. Raises PortTaken, ExitedAtOnce."""
+        # Here and not where it is made: a crash between the two must not leave one out.
+        self._join(identity, networks[1:])
         try:
             with told("a container was not started"):
                 client(self.host).start(identity)
@@ -150,12 +151,16 @@ class Containers:
         """The networks beyond the first, which the engine takes one by one."""
         if not networks:
             return
-        with told("a container was not connected to its networks"):
-            found: Json = client(self.host).inspect_container(identity)
-            present = part(found, "NetworkSettings", "Networks")
-            for network in networks:
-                if network not in present:
-                    client(self.host).connect_container_to_network(identity, network)
+        failed = "a container was not connected to its networks"
+        try:
+            with told(failed):
+                found: Json = client(self.host).inspect_container(identity)
+                present = part(found, "NetworkSettings", "Networks")
+                for network in networks:
+                    if network not in present:
+                        client(self.host).connect_container_to_network(identity, network)
+        except (Absent, Conflict) as problem:
+            raise StepFailed(failed, why=[str(problem)]) from problem
 
     def _user_of(self, image: str) -> str:
         return str(part(inspect(self.host, image), "Config").get("User") or "")

@@ -138,7 +138,12 @@ class Running:
         )
         for kind in (served, others):
             for key in kind[: max(0, len(kind) - most)]:
-                self.forget(key)
+                try:
+                    self.forget(key)
+                except OrchestrateError as problem:
+                    # What the engine does not let go of now is no reason to undo a deployment that
+                    # went well: it is tried again after the next one.
+                    log.warning("revision %s was not forgotten: %s", key, problem.message)
 
     def forget(self, key: str, *, for_good: bool = False) -> None:
         """Remove all there is of a revision that does not run. Its image goes only when it could be
@@ -195,18 +200,18 @@ class Running:
             present = found.get(number)
             if present is not None and present.alive:
                 continue
-            if present is not None and self._start_again(present, held):
+            if present is not None and self._start_again(revision, present, held):
                 done.append(f"replica {number} of {revision.version} started")
                 continue
             self._make(revision, number, write)
             done.append(f"replica {number} of {revision.version} made")
         return done
 
-    def _start_again(self, present: Container, held: Collection[int]) -> bool:
+    def _start_again(self, revision: Revision, present: Container, held: Collection[int]) -> bool:
         """Start a container that has ended. Where its port was taken meanwhile, remove it, unless
         the edge sends requests there: that port is not ours to move alone."""
         try:
-            self.containers.start(present.id)
+            self.containers.start(present.id, settings_of(revision.config).networks)
         except PortTaken:
             if present.port in held:
                 raise
@@ -237,7 +242,7 @@ class Running:
                 self.images.ensure(revision.artifact)
                 made = make()
             try:
-                self.containers.start(made)
+                self.containers.start(made, settings.networks)
             except PortTaken:
                 self.containers.remove(made)
                 if left == 0:

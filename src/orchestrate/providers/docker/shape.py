@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docker.types import Healthcheck, HostConfig, Mount
 
 NOBODY = "65534:65534"
-_ROOT = {"", "0", "root", "0:0", "root:root"}
+_ROOT = {"", "0", "root"}
 
 
 def variables(
@@ -50,7 +50,8 @@ def labels(
 
 def user(settings: Settings, of_image: str) -> str | None:
     """Who it runs as: None for the image's own user."""
-    return settings.user or (NOBODY if of_image in _ROOT else None)
+    root = of_image.partition(":")[0] in _ROOT
+    return settings.user or (NOBODY if root else None)
 
 
 def healthcheck(settings: Settings) -> Healthcheck | None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 20.0
 APPLY = "application/apply-patch+yaml"
+_DENIED = re.compile(r"(?:admission webhook|ValidatingAdmissionPolicy) .* denied (?:the )?request")
 
 
 class Stale(Exception):
@@ -262,6 +263,9 @@ def told(what: str) -> Iterator[None]:
 def as_ours(problem: Refused, what: str) -> Exception:
     """The error that an answer means; Stale, Exists and Gone are for the caller to settle."""
     said = problem.message or f"HTTP {problem.status}"
+    if problem.status < 500 and _DENIED.search(said):
+        # Whatever the status, 403 among them: no right more would help.
+        return ProviderConfigInvalid("a policy of the cluster refuses an object", why=[said])
     match problem.status:
         case 401:
             return ProviderUnavailable(

@@ -21,7 +21,8 @@ from orchestrate.providers.kubernetes.objects import (
     uid_of,
 )
 
-Cause = Literal["image", "config", "crash", "quota", "unschedulable", "unready"]
+Cause = Literal["image", "config", "crash", "quota", "refused", "unschedulable", "unready"]
+"""`refused`: no Pod may be made, and not for want of room."""
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
@@ -79,20 +80,26 @@ def troubles(
     deployment: Mapping[str, object], replica_set: Mapping[str, object] | None, pods: Iterable[Json]
 ) -> list[Trouble]:
     """What is wrong with the new version, the worst first."""
-    found = list(_quota(deployment, replica_set))
+    found = list(_unmade(deployment, replica_set))
     for pod in pods:
         found += _of_pod(pod)
-    order: Sequence[Cause] = ("quota", "image", "config", "crash", "unschedulable", "unready")
+    order: Sequence[Cause] = (
+        *("quota", "refused"),
+        *("image", "config", "crash", "unschedulable", "unready"),
+    )
     return sorted(found, key=lambda trouble: order.index(trouble.cause))
 
 
-def _quota(
+def _unmade(
     deployment: Mapping[str, object], replica_set: Mapping[str, object] | None
 ) -> Iterator[Trouble]:
     for holder in (deployment, replica_set or {}):
         refused = condition(holder, "ReplicaFailure")
         if text(refused, "status") == "True":
-            yield Trouble("quota", f"{text(refused, 'reason')}: {text(refused, 'message')}")
+            said = text(refused, "message")
+            # By anything else, such as the namespace's Pod Security or a webhook, it is no quota.
+            cause: Cause = "quota" if "exceeded quota" in said else "refused"
+            yield Trouble(cause, f"{text(refused, 'reason')}: {said}")
             return
 
 

@@ -124,9 +124,11 @@ class Extras:
         shape.annotate(body, {"extras": ",".join("/".join(each) for each in left)})
 
     def forget(self, color: Color) -> None:
-        """Delete all that was ever applied for a colour."""
+        """Delete all that was ever applied for a colour, and is not another environment's now."""
         for plural, name in dict.fromkeys((plural, name) for _, plural, name in _noted(color)):
-            self.api.delete(_KINDS[plural], name)
+            found = self.api.get(_KINDS[plural], name)
+            if found is not None and self.fence.owns(found):
+                self.api.delete(_KINDS[plural], name)
 
 
 def kinds_of(objects: Iterable[Json]) -> list[Kind]:

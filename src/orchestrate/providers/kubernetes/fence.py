@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from orchestrate.core.errors import FencedOut, TemporaryError
+from orchestrate.core.errors import FencedOut, ProviderConfigInvalid, TemporaryError
 from orchestrate.core.protocols import Write
 from orchestrate.providers.kubernetes.api import Api, Exists, Stale
 from orchestrate.providers.kubernetes.objects import (
@@ -21,6 +21,7 @@ from orchestrate.providers.kubernetes.objects import (
     PREFIX,
     Json,
     Kind,
+    label,
     micro_time,
     name_of,
     note,
@@ -52,13 +53,14 @@ class Fence:
 
     def pass_(self, write: Write) -> None:
         """Write it down before it is carried out. Raises FencedOut when it comes too late, and
-        while another service is at work."""
+        while another service is at work; ProviderConfigInvalid where the Lease is a stranger's."""
         for _ in range(TRIES):
             lease = self.api.get(LEASE, self.name)
             try:
                 if lease is None:
                     self.api.create(LEASE, self._made({}, write))
                     return
+                self._refuse_strange(lease)
                 self._refuse_held(lease, write)
                 refuse_older(lease, write)
                 holder = part(lease, "spec").get("holderIdentity")
@@ -68,6 +70,34 @@ class Fence:
             except (Exists, Stale):
                 continue
         raise TemporaryError("the lease of the environment changes too fast", why=[self.name])
+
+    def owns(self, found: Mapping[str, object]) -> bool:
+        """Whether an object is labelled as this environment's."""
+        return self.labels.items() <= part(found, "metadata", "labels").items()
+
+    def refuse_taken(self) -> None:
+        """Raises ProviderConfigInvalid where the Lease's name is somebody else's."""
+        lease = self.api.get(LEASE, self.name)
+        if lease is not None:
+            self._refuse_strange(lease)
+
+    def _refuse_strange(self, lease: Json) -> None:
+        """An application that elects a leader has a Lease as well, often by its own name."""
+        if self.owns(lease):
+            return
+        where, app = f"Lease {self.name} in namespace {self.api.namespace}", label(lease, "app")
+        fix = [f"set another `name` than {self.name} in config"]
+        if app:
+            whose = f"environment {label(lease, 'environment')} of {app}"
+            delete = f"kubectl delete lease {self.name} --namespace {self.api.namespace}"
+            fix.append(f"or where that environment is gone for good: {delete}")
+        else:
+            whose = text(lease, "spec", "holderIdentity") or "somebody else"
+        raise ProviderConfigInvalid(
+            f"the name {self.name} is taken in namespace {self.api.namespace}",
+            why=[f"{where} is not of this environment, but of {whose}"],
+            fix=fix,
+        )
 
     def renew(self, written: int) -> None:
         """Hold on to the Lease while what a write of this number began is waited for."""

@@ -8,9 +8,6 @@ from orchestrate.providers.artifacts.registry import Login, Registry
 from orchestrate.providers.kubernetes.settings import Settings
 from orchestrate.providers.outbound import Outbound
 
-HUB = "docker.io/"
-"""What people write for the registry that answers as registry-1.docker.io."""
-
 
 class Images:
     """The images that `settings.image` names."""
@@ -48,8 +45,7 @@ class Images:
 
     def _registry(self, image: str) -> Registry:
         login = self.login()
-        name = f"registry-1.{image}" if image.startswith(HUB) else image
-        return Registry(name, Outbound(), Login(*login) if login else None)
+        return Registry(image, Outbound(), Login(*login) if login else None)
 
     def _missing(self, version: str, image: str) -> ArtifactMissing:
         before, _, after = self.settings.image.rpartition(":")[2].partition("{version}")

@@ -26,7 +26,8 @@ RIGHTS: tuple[Right, ...] = (
 )
 GATEWAY: Right = ("gateway.networking.k8s.io", "httproutes", "get create patch")
 INGRESS: Right = ("networking.k8s.io", "ingresses", "get create patch")
-SECRETS: Right = ("", "secrets", "create patch")
+SECRETS: Right = ("", "secrets", "create patch delete")
+"""Those of old revisions are let go of in the middle of a deployment, and so are ConfigMaps."""
 EXTRAS = "get create patch"
 """Verbs for each further kind that the manifests hold."""
 
@@ -81,7 +82,6 @@ def _rights(settings: Settings, api: Api, secrets: bool, kinds: Sequence[Kind]) 
     if secrets:
         needed.append(SECRETS)
     for kind in kinds:
-        # Those of old revisions are let go of in the middle of a deployment.
         verbs = f"{EXTRAS} delete" if kind.plural == "configmaps" else EXTRAS
         needed.append((kind.group, kind.plural, verbs))
     missing = []

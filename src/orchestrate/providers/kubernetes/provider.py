@@ -13,7 +13,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from orchestrate.core.environment import Environment, StrategyName
-from orchestrate.core.errors import OrchestrateError
+from orchestrate.core.errors import OrchestrateError, ProviderConfigInvalid
 from orchestrate.core.protocols import (
     Capabilities,
     Finding,
@@ -50,6 +50,7 @@ from orchestrate.providers.kubernetes.objects import (
     Json,
     Kind,
     label,
+    name_of,
     note,
 )
 from orchestrate.providers.kubernetes.pins import Pins, image_of, pinned
@@ -234,22 +235,29 @@ class KubernetesProvider:
 
     def dismantle(self) -> None:
         """Delete the Deployments, Services, routes and Secrets of this environment, whatever the
-        number of the last write; returns when asked for. The Lease stays, and refuses who is late.
-        For an environment that is deleted."""
-        write = Write(self.observe().write + 1, "dismantle", "")
-        self.fence.pass_(write)
+        number of the last write; returns when asked for. What has one of these names and is
+        somebody else's stays. The Lease stays too, and refuses who is late. For an environment that
+        is deleted."""
+        with contextlib.suppress(ProviderConfigInvalid):  # the Lease is a stranger's: never ours
+            self.fence.pass_(Write(self.observe().write + 1, "dismantle", ""))
         name = self.settings.name
         if self.settings.gateway is not None and self.settings.gateway.route is None:
-            self.api.delete(ROUTE, name)
+            self._delete(ROUTE, name)
         if self.settings.ingress is not None:
-            self.api.delete(INGRESS, f"{name}-canary")
-            self.api.delete(INGRESS, name)
-        self.api.delete(SERVICE, name)
+            self._delete(INGRESS, f"{name}-canary")
+            self._delete(INGRESS, name)
+        self._delete(SERVICE, name)
         for color in self.colors.all():
-            self.api.delete(SERVICE, f"{name}-{color.name}")
-            self.api.delete(DEPLOYMENT, f"{name}-{color.name}")
+            self._delete(SERVICE, f"{name}-{color.name}")
+            # The Deployment is the record of the others: last, or they would be lost to a retry.
             self.vault.forget(color)
             self.extras.forget(color)
+            self._delete(DEPLOYMENT, name_of(color.deployment))
+
+    def _delete(self, kind: Kind, name: str) -> None:
+        found = self.api.get(kind, name)
+        if found is not None and self.fence.owns(found):
+            self.api.delete(kind, name)
 
     def _known(self) -> list[Json]:
         """The manifests as far as they are known without a version: those that can be read, else
@@ -271,6 +279,7 @@ class KubernetesProvider:
         """Ask the cluster whether it would take what a deployment writes, with nothing stored: in
         the colour that serves where the cluster rolls, else in a free one. Not forced, but where
         the deployment would be: raises FieldConflict before anything is begun."""
+        self.fence.refuse_taken()
         write, settings = Write(0, "probe", ""), self.settings
         serving = self.traffic.pointed().color
         live = self.colors.named(serving) if serving else None

@@ -43,7 +43,7 @@ from orchestrate.providers.kubernetes.settings import Settings
 from orchestrate.providers.kubernetes.verdict import Verdict, judge
 
 MOST_RESTARTS = 3
-EARLY = {"image", "config", "crash", "quota"}
+EARLY = {"image", "config", "crash", "quota", "refused"}
 """What does not heal by waiting, unless it does within the grace."""
 FIX = ("mend it and deploy that, which is a new revision",)
 
@@ -79,7 +79,8 @@ class Rollout:
         verdict = judge(deployment)
         available = number(deployment, "status", "availableReplicas")
         if verdict.state == "done" and available >= self._needed(color, replicas):
-            return Progress(True, verdict.text)
+            left = self._led_elsewhere(color, revision)
+            return Progress(left is None, left or verdict.text)
         if verdict.state == "paused":
             raise self._paused(deployment)
         replica_set, pods = self._made(deployment)
@@ -95,6 +96,19 @@ class Rollout:
         if color.autoscaled or self.settings.autoscaled:
             return min(replicas, max(color.asked, 1))
         return replicas
+
+    def _led_elsewhere(self, color: Color, revision: Revision) -> str | None:
+        """What of the traffic has not followed yet. The Deployment counts a Pod no more from the
+        moment that it is to end; endpoints are told by another controller, which may be later."""
+        pods = self.endpoints.pods()
+        for service in (self.settings.name, name_of(color.deployment)):
+            for each in self.endpoints.ready(service, pods):
+                if each.pod and not each.color:
+                    return f"Service {service} still leads to a Pod that is gone"
+                others = each.revision.key not in ("", revision.key)
+                if each.color == color.name and others:
+                    return f"Service {service} still leads to {each.revision.version}"
+        return None
 
     def _since(
         self, found: list[Trouble], watched_s: float, memory: Mapping[str, JsonValue]
@@ -191,6 +205,7 @@ class Rollout:
             "config": (StepFailed, "its containers cannot be made"),
             "crash": (ExitedAtOnce, "it ended before it was healthy"),
             "quota": (StepFailed, "the namespace has no room for it"),
+            "refused": (StepFailed, "the cluster refuses to make its Pods"),
             "unschedulable": (StepFailed, "no node has room for it"),
             "unready": (Unhealthy, "it did not become ready"),
         }[worst]

@@ -2,17 +2,21 @@
 
 import base64
 import copy
+import json
 from collections.abc import Mapping
 
+from orchestrate.core.canonical import canonical
 from orchestrate.core.protocols import Write
 from orchestrate.core.revision import Revision
 from orchestrate.providers.kubernetes.manifests import main_of
-from orchestrate.providers.kubernetes.objects import PREFIX, Json, items, part
+from orchestrate.providers.kubernetes.objects import PREFIX, Json, items, note, part
 from orchestrate.providers.kubernetes.settings import Settings
 from orchestrate.providers.settings import variables_of
 
 NOWHERE = "none"
 """The colour that nothing has: a Service with it serves nothing."""
+ASKED = "asked"
+"""Note of a Service: what the manifests ask of the one that the application answers at."""
 
 
 def whose(app: str, environment: str) -> dict[str, str]:
@@ -95,19 +99,60 @@ def service(
     color: str | None,
     notes: Mapping[str, str],
 ) -> Json:
-    """A Service like `base` for one colour, or with None for all of them, with annotations."""
-    spec = part(base, "spec")
-    ports = spec.get("ports") or part(plain_service(settings), "spec")["ports"]
-    kept = {key: value for key, value in spec.items() if key not in ("selector", "ports")}
+    """The Service that the application answers at: all that `base` asks for, for one colour, or
+    with None for all of them, with annotations."""
+    asked = _asked(settings, base)
+    spec = part(asked, "spec")
+    return _led(
+        asked, spec, name, labels, color, {**part(asked, "metadata", "annotations"), **notes}
+    )
+
+
+def own_service(
+    settings: Settings,
+    base: Mapping[str, object],
+    name: str,
+    labels: Mapping[str, str],
+    color: str,
+    notes: Mapping[str, str],
+) -> Json:
+    """The Service of a colour beside the one that the application answers at: its ports, inside of
+    the cluster alone. A port of the nodes or a load balancer is that one's, and cannot be two's."""
+    asked = _asked(settings, base)
+    ports = [
+        {key: value for key, value in port.items() if key != "nodePort"}
+        for port in items(asked, "spec", "ports")
+    ]
+    return _led(asked, {"type": "ClusterIP", "ports": ports}, name, labels, color, notes)
+
+
+def _led(
+    asked: Json,
+    spec: Json,
+    name: str,
+    labels: Mapping[str, str],
+    color: str | None,
+    notes: Mapping[str, object],
+) -> Json:
     chosen = {**labels, **({f"{PREFIX}color": color} if color else {})}
     return {
         "metadata": {
             "name": name,
-            "labels": {**part(base, "metadata", "labels"), **labels},
-            "annotations": {**part(base, "metadata", "annotations"), **notes},
+            "labels": {**part(asked, "metadata", "labels"), **labels},
+            # What a Service became does not tell what was asked of it.
+            "annotations": {**notes, f"{PREFIX}{ASKED}": canonical(asked)},
         },
-        "spec": {**kept, "selector": chosen, "ports": ports},
+        "spec": {**spec, "selector": chosen},
     }
+
+
+def _asked(settings: Settings, base: Mapping[str, object]) -> Json:
+    """What a Service in manifests says beside its name and its selector, which are ours to say."""
+    spec = {key: value for key, value in part(base, "spec").items() if key != "selector"}
+    if not spec.get("ports"):
+        spec["ports"] = part(plain_service(settings), "spec")["ports"]
+    meta = {key: part(base, "metadata", key) for key in ("labels", "annotations")}
+    return {"metadata": {key: value for key, value in meta.items() if value}, "spec": spec}
 
 
 def plain_service(settings: Settings) -> Json:
@@ -116,7 +161,11 @@ def plain_service(settings: Settings) -> Json:
 
 
 def as_asked(found: Mapping[str, object]) -> Json:
-    """What was asked of a Service, out of what it became."""
+    """What the manifests ask of the Service that the application answers at, as one of ours notes
+    it; of one that notes nothing, what can be told from what it became."""
+    if asked := note(found, ASKED):
+        noted = json.loads(asked)
+        return noted if isinstance(noted, dict) else {}
     known = ("name", "port", "protocol", "targetPort", "appProtocol")
     ports = [
         {key: value for key, value in port.items() if key in known}

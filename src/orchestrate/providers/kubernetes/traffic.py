@@ -101,10 +101,10 @@ class Traffic:
         return Pointed(None if color in ("", shape.NOWHERE) else color)
 
     def expose(self, color: str, base: Json, write: Write) -> None:
-        """Have the Service of a colour, like `base`, and the main one: which serves nothing while
-        it is new, and has the ports of the colour that it leads to."""
+        """Have the Service of a colour, with the ports of `base`, and the main one: which serves
+        nothing while it is new, and is as the manifests of the colour that it leads to say."""
         own = self._own(color)
-        made = shape.service(self.settings, base, own, self.labels, color, shape.marks(write))
+        made = shape.own_service(self.settings, base, own, self.labels, color, shape.marks(write))
         self.fence.apply(SERVICE, made, write)
         service = self.service()
         if service is None:
@@ -192,7 +192,7 @@ class Traffic:
         )
 
     def _point(self, color: str | None, write: Write, *, like: str | None = None) -> None:
-        """Set the selector of the main Service. Its ports are those of the colour's own."""
+        """Set the selector of the main Service. The rest is what the colour's manifests say."""
         model = like or color
         found = self.api.get(SERVICE, self._own(model)) if model else self.service()
         base = shape.as_asked(found or {})
