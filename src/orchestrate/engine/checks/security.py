@@ -34,7 +34,8 @@ def check(subject: Subject) -> list[CheckResult]:
         known, security, subject.now.astimezone(UTC).date()
     ):
         return [known]
-    with done(subject, commit, security.command, security.timeout_s) as run:
+    asked = (security.command, security.timeout_s, security.file)
+    with done(subject, commit, *asked) as run:
         scan = read(_report(security, run), security.report)
         source = f"{' '.join(security.command)[:120]} in a clean checkout"
         seen = subject.seen(commit.about, source, took_s=run.ran.took_s)
