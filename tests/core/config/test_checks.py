@@ -128,6 +128,7 @@ def test_an_audit_has_its_usual_command_and_can_have_another(
         ("{source: {repository: --upload-pack=x}}", "begins with -"),
         ("{github: {url: ftp://x}}", 'is "ftp://x"'),
         ("{floor: ../x}", "no version"),
+        ("{floor: release-7}", "neither older nor newer"),
         ("{required: [tets]}", "did you mean tests?"),
         ("{unheard: 1}", "unknown key"),
     ],

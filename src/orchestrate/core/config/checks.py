@@ -9,7 +9,7 @@ from orchestrate.core.config.lists import arguments, each_table, texts
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.section import YEAR_S, Section, suggestion
 from orchestrate.core.errors import InvalidInput, OrchestrateError
-from orchestrate.core.names import check_version
+from orchestrate.core.names import check_version, is_ordered
 from orchestrate.core.validation import (
     GITHUB,
     NAMES,
@@ -242,10 +242,14 @@ def _floor(checks: Section) -> str | None:
     if floor is None:
         return None
     try:
-        return check_version(floor)
+        check_version(floor)
     except OrchestrateError:
         checks.wrong("floor", f"is {shown(floor)}, which is no version", right)
         return None
+    if not is_ordered(floor):
+        checks.wrong("floor", f"is {shown(floor)}, which is neither older nor newer", right)
+        return None
+    return floor
 
 
 def _required(checks: Section) -> tuple[Name, ...]:
