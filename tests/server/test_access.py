@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from orchestrate.core.identity import Principal, Role
 from orchestrate.tools import TOOLS
 from tests.support.api import Json, Problem
+from tests.support.approvers import person
 from tests.support.office import Office
 from tests.support.ports import free_port
 from tests.support.remote import Answer, Remote
@@ -221,6 +223,38 @@ def test_a_user_and_a_key_are_one_persons(office: Office) -> None:
         with pytest.raises(Problem) as caught:
             office.api.call("POST", "/api/people", {"person": "twin", **body})
         assert "already" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("ed25519", None), ("ecdsa", 384), ("ecdsa", 521), ("rsa", 2048)]
+)
+def test_any_key_that_can_approve_is_taken(
+    office: Office, tmp_path: Path, kind: str, bits: int | None
+) -> None:
+    kay = person(tmp_path, f"kay-{kind}-{bits or 0}", kind, bits)
+    added = office.api.call("POST", "/api/people", {"person": kay.name, "keys": [kay.public_key]})
+    assert added["person"]["keys"] == [kay.fingerprint]  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("ssh-ed25519 AAAA", "cut short"), ("ssh-dss AAAA", "cut short"), ("x", "in base64")],
+)
+def test_a_key_that_could_never_approve_is_refused_when_it_is_given(
+    office: Office, line: str, said: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        office.api.call("POST", "/api/people", {"person": "kay", "keys": [line]})
+    assert caught.value.code == "invalid_input" and said in caught.value.why[0]
+
+
+def test_a_key_that_is_too_small_is_refused_when_it_is_given(
+    office: Office, tmp_path: Path
+) -> None:
+    weak = person(tmp_path, "kay", "rsa", 1024).public_key
+    with pytest.raises(Problem) as caught:
+        office.api.call("POST", "/api/people", {"person": "kay", "keys": [weak]})
+    assert "2048 bits" in caught.value.why[0]
 
 
 @pytest.mark.attack(

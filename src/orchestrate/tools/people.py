@@ -1,14 +1,17 @@
 """Who may do what: people and their roles."""
 
-import base64
-import binascii
-import hashlib
-
 from pydantic import Field
 
-from orchestrate.core.errors import Forbidden, InvalidInput, LastAdministrator, NotNow
+from orchestrate.core.errors import (
+    ApprovalInvalid,
+    Forbidden,
+    InvalidInput,
+    LastAdministrator,
+    NotNow,
+)
 from orchestrate.core.identity import Role
 from orchestrate.core.names import check_name
+from orchestrate.engine import sshsig
 from orchestrate.store import audit, people, tokens
 from orchestrate.store.database import Held, Session, hold
 from orchestrate.store.people import PersonRow
@@ -19,8 +22,6 @@ from orchestrate.tools.access_documents import (
     PersonDocument,
 )
 from orchestrate.tools.operation import Arguments, Context
-
-KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-rsa")
 
 
 class GetAccess(Arguments):
@@ -217,23 +218,22 @@ def _refuse_without_administrator(session: Session) -> None:
 
 
 def _public_key(line: str) -> tuple[str, str]:
-    """Fingerprint and text of a public key. Raises InvalidInput."""
-    words = line.strip().split(" ", 2)
+    """Fingerprint and text of a public key: of one that can approve. Raises InvalidInput."""
+    text = line.strip()
     try:
-        if len(words) < 2 or words[0] not in KEY_TYPES or "\n" in line.strip():
-            raise ValueError
-        raw = base64.b64decode(words[1], validate=True)
-        length = int.from_bytes(raw[:4])
-        if raw[4 : 4 + length] != words[0].encode():
-            raise ValueError
-    except (ValueError, binascii.Error):
+        if "\n" in text:
+            raise ApprovalInvalid("one key is one line", why=["it has several lines"])
+        blob = sshsig.public_blob(text)
+    except ApprovalInvalid as problem:
         raise InvalidInput(
-            "this is not an SSH public key",
-            why=[f"it is one line, and begins with {', '.join(KEY_TYPES)}"],
-            fix=["give the .pub file, such as ~/.ssh/id_ed25519.pub"],
+            "this is not an SSH public key that can approve",
+            why=problem.why,
+            fix=[
+                "give a .pub file, such as ~/.ssh/id_ed25519.pub",
+                "or make a key: ssh-keygen -t ed25519",
+            ],
         ) from None
-    found = base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
-    return f"SHA256:{found}", f"{words[0]} {words[1]}"
+    return sshsig.fingerprint(blob), " ".join(text.split()[:2])
 
 
 def _may(row: PersonRow) -> str:
