@@ -107,6 +107,18 @@ class TestWhatCounts:
             session.delete(people.key(session, waiting.people["dana"].fingerprint))
         assert "again_s" in waiting.begin()
 
+    def test_who_lost_a_key_says_yes_anew_by_what_is_good_now(self, waiting: Waiting) -> None:
+        waiting.ask(Approvals())
+        waiting.decide("dana")
+        with waiting.store.session() as session:
+            session.delete(people.key(session, waiting.people["dana"].fingerprint))
+        assert "again_s" in waiting.begin()
+        assert waiting.by_token("dana").settled
+        assert waiting.begin() == {"begun": True}
+        with waiting.store.session() as session:
+            (only,) = approvals.decisions(session, approvals.find(session, waiting.name).id or 0)
+        assert (only.credential, only.signature) == ("token:dana", None)
+
     @pytest.mark.attack("AP10", "a signed yes is carried to another store", "refused")
     def test_not_a_yes_for_another_store(self, waiting: Waiting, tmp_path: Path) -> None:
         waiting.ask(Approvals())

@@ -53,6 +53,17 @@ def count(session: Session, seal: Seal, row: ApprovalRow) -> Count:
     return Count(tuple(good.values()), tuple(rejected), tuple(refused))
 
 
+def counts(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRow) -> bool:
+    """Whether a yes that was recorded counts, as things are now. A no always does."""
+    if decision.decision != Decision.APPROVE.value:
+        return True
+    try:
+        _verify(session, seal, row, decision)
+    except OrchestrateError:
+        return False
+    return True
+
+
 def mark(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRow) -> str:
     """The mark of a decision, over the text it decides and what proves it."""
     return seal.mark(LABEL, _record(session, row, decision))

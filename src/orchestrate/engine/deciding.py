@@ -18,7 +18,7 @@ from orchestrate.core.errors import (
     SelfApproval,
 )
 from orchestrate.core.identity import Principal
-from orchestrate.engine.counting import count, mark, problem
+from orchestrate.engine.counting import count, counts, mark, problem
 from orchestrate.engine.factors import Factors, Given, Proof
 from orchestrate.engine.requesting import audit_request, expire, ours, refuse, statement_of
 from orchestrate.engine.seal import Seal
@@ -119,23 +119,26 @@ class Deciding:
         return _decided(row, proof, settled=enough)
 
     def _record(self, session: Session, row: ApprovalRow, wish: Wish, proof: Proof) -> None:
+        """Keep it. One who said the same before, by what is good no more, says it anew."""
         person = proof.standing.person
         same = (person_key(person), wish.decision.value)
         known = approvals.decisions(session, row.id or 0)
-        if any((each.person_key, each.decision) == same for each in known):
+        before = next((d for d in known if (d.person_key, d.decision) == same), None)
+        if before is not None and counts(session, self._seal, row, before):
             return
-        decision = DecisionRow(
+        decision = before or DecisionRow(
             approval=row.id or 0,
             decision=wish.decision.value,
             person=person,
             person_key=person_key(person),
-            factor=proof.factor.value,
-            credential=proof.credential,
-            signature=proof.signature,
-            reason=wish.reason,
-            decided_at=self._clock(),
+            factor="",
+            credential="",
             mac="",
         )
+        decision.person = person
+        decision.factor, decision.credential = proof.factor.value, proof.credential
+        decision.signature, decision.reason = proof.signature, wish.reason
+        decision.decided_at = self._clock()
         decision.mac = mark(session, self._seal, row, decision)
         session.add(decision)
         session.flush()
