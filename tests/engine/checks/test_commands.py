@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -345,7 +345,9 @@ CLEAN = {"name": "click", "version": "8.1.7", "vulns": []}
 
 
 def allow(name: str, days: int) -> Allowance:
-    return Allowance(id=name, reason="no path", until=date.today() + timedelta(days=days))
+    return Allowance(
+        id=name, reason="no path", until=datetime.now(UTC).date() + timedelta(days=days)
+    )
 
 
 def test_a_scan_that_finds_nothing_passes_and_says_at_what_it_looked(
@@ -387,6 +389,21 @@ def test_what_a_scan_could_not_look_at_is_no_pass(asking: Asking, repository: Re
     found = scanned(asking, repository, report)
     assert found.result == "error" and "could not look at shop" in found.text
     assert scanned(asking, repository, report, allow=(allow("shop", 9),)).result == "pass"
+
+
+@pytest.mark.parametrize("accepted", ["shop", "PYSEC-2019-179"])
+def test_a_pass_is_not_used_again_once_what_it_stands_on_has_ended(
+    asking: Asking, repository: Repository, accepted: str
+) -> None:
+    bad = FLASK if accepted != "shop" else {"name": "shop", "skip_reason": "not on PyPI"}
+    allowed = allow(accepted, -1)
+    scanned(asking, repository, {"dependencies": [CLEAN, bad]}, allow=(allowed,))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    (first,) = run(asking.subject(now=yesterday), [security.check])
+    assert first.result == "pass"
+    asking.keep(asking.subject(), [first])
+    (found,) = run(asking.subject(), [security.check])
+    assert found.blocks and found.evidence is not None and not found.evidence.reused
 
 
 @pytest.mark.attack(

@@ -102,9 +102,10 @@ def _expired(bad: Sequence[Finding], allow: Sequence[Allowance], today: date) ->
 
 
 def _expired_since(known: CheckResult, security: Security, today: date) -> bool:
-    """Whether evidence stands on an acceptance that has ended since."""
-    accepted = known.evidence.facts.get("accepted") if known.evidence else None
-    return bool(accepted) and any(each.until < today for each in security.allow)
+    """Whether an acceptance that held when it was looked at has ended since: of a finding, or of
+    what the scanner could not look at."""
+    looked = known.evidence.at.astimezone(UTC).date() if known.evidence else date.min
+    return any(looked <= each.until < today for each in security.allow)
 
 
 def _mend(finding: Finding) -> str:
