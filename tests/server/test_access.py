@@ -73,6 +73,19 @@ def test_what_was_refused_is_in_the_trail_with_who_asked(office: Office) -> None
     }
 
 
+def test_a_decision_that_was_refused_is_told_by_its_request(office: Office) -> None:
+    given = {"plan": "0" * 64}
+    answer = office.remotes[Role.VIEWER].call("POST", "/api/approvals/a424242/approve", given)
+    assert answer.status == 404
+    assert office.trail(action="call.approve", outcome="refused")[0]["subject"] == "a424242"
+
+
+def test_the_trail_since_a_second_has_all_of_that_second(office: Office) -> None:
+    newest = office.trail(limit="1")[0]
+    second = str(newest["at"])[:19]
+    assert newest["seq"] in [each["seq"] for each in office.trail(since=f"{second}Z")]
+
+
 SCOPED = [t for t in TOOLS if {"environment", "deployment", "plan"} & set(t.arguments.model_fields)]
 
 

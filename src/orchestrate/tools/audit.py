@@ -48,7 +48,8 @@ def list_audit(context: Context, given: ListAudit) -> AuditList:
             session,
             before=_number(given.cursor) if given.after is None else None,
             after=given.after if given.cursor is None else _number(given.cursor),
-            since=given.since,
+            # Times are compared as texts: `10:00:00Z` would come after `10:00:00.5Z`.
+            since=given.since.removesuffix("Z") if given.since else None,
             action=given.action,
             actor=given.actor,
             subject=given.subject,
