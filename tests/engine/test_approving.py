@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from orchestrate.engine.requesting import break_glass_of, due_requests
 from orchestrate.store import approvals, approvers, deployments, environments, people, tokens
 from orchestrate.store.database import Store
 from tests.engine.approving import BEGAN, Waiting, persons, waiting
-from tests.support.approvers import register, set_roles
+from tests.support.approvers import ASKER, register, set_roles
 from tests.support.records import environment
 
 __all__ = ["persons", "waiting"]
@@ -50,6 +51,20 @@ class TestWhatCounts:
         wish = Wish(waiting.name, Decision.APPROVE, waiting.digest, None, Given())
         refused(SelfApproval, lambda: waiting.deciding.decide(token, wish))
         assert waiting.phase == Phase.AWAITING_APPROVAL
+
+    @pytest.mark.attack(
+        "AP03", "who asked before anybody was added approves by the name they got then", "refused"
+    )
+    def test_not_the_owner_who_asked_before_anybody_was_added(self, waiting: Waiting) -> None:
+        waiting.ask(Approvals(), person="the-user")
+        with waiting.store.session() as session:
+            everything = {"environments": [], "by": "tests"}
+            people.put(session, ASKER, roles=[Role.ADMIN], uids=[], **everything)
+            me = [os.geteuid()]
+            people.put(session, "dana", roles=[Role.APPROVER], uids=me, **everything)
+        refused(SelfApproval, lambda: waiting.decide("dana"))
+        assert waiting.decide("erin").settled
+        assert waiting.begin() == {"begun": True}
 
     @pytest.mark.trap(23)
     def test_not_an_agent_even_with_an_approvers_token(self, waiting: Waiting) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from orchestrate.core.approval import Approvals, Decision, Factor, person_key, same_person
+from orchestrate.core.approval import Approvals, Decision, Factor, person_key
 from orchestrate.core.errors import ApprovalInvalid, OrchestrateError
 from orchestrate.engine.factors import verify_signature
-from orchestrate.engine.requesting import statement_of
+from orchestrate.engine.requesting import asked_by, statement_of
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvals, approvers
 from orchestrate.store.approvals import ApprovalRow, DecisionRow
@@ -86,7 +86,7 @@ def _verify(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRo
     """Raises ApprovalInvalid."""
     if not seal.fits(LABEL, _record(session, row, decision), decision.mac):
         raise ApprovalInvalid("its record was not written by this service")
-    if same_person(decision.person, row.person):
+    if asked_by(session, row, decision.person):
         raise ApprovalInvalid("who asked does not approve")
     if person_key(decision.person) != decision.person_key:
         raise ApprovalInvalid("its record names two people")

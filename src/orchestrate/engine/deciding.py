@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrate.core.approval import Decision, Factor, State, person_key, same_person
+from orchestrate.core.approval import Decision, Factor, State, person_key
 from orchestrate.core.canonical import PREFIX, short
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import (
@@ -20,7 +20,14 @@ from orchestrate.core.errors import (
 from orchestrate.core.identity import Principal
 from orchestrate.engine.counting import count, counts, mark, problem
 from orchestrate.engine.factors import Factors, Given, Proof
-from orchestrate.engine.requesting import audit_request, expire, ours, refuse, statement_of
+from orchestrate.engine.requesting import (
+    asked_by,
+    audit_request,
+    expire,
+    ours,
+    refuse,
+    statement_of,
+)
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvals, deployments, environments
 from orchestrate.store.approvals import ApprovalRow, DecisionRow
@@ -77,7 +84,7 @@ class Deciding:
             _refuse_agents(principal)
             _check_seen(row, wish)
             proof = self._factors.prove(principal, wish.proof, statement, wish.decision)
-            _refuse_self(principal, proof, row)
+            self._refuse_self(principal, proof, row)
         except OrchestrateError as error:
             self._note_refused(principal, row, wish, error)
             raise
@@ -87,6 +94,21 @@ class Deciding:
             self._note_refused(principal, row, wish, found)
             raise found
         return found
+
+    def _refuse_self(self, principal: Principal, proof: Proof, row: ApprovalRow) -> None:
+        """Neither who asked, nor whose agent did, by whatever account, token or key. At the asker's
+        own terminal somebody else may decide, by a key or passphrase of theirs."""
+        people = [proof.standing.person]
+        if proof.factor is Factor.TOKEN:
+            people.append(principal.person)
+        with self._store.session() as session:
+            if not any(asked_by(session, row, person) for person in people):
+                return
+        raise SelfApproval(
+            f"{row.name} was asked for by {row.person}, who cannot approve it",
+            why=["a second token, account or agent of a person is not a second person"],
+            fix=[f"ask somebody else to run: orchestrate approvals approve {row.name}"],
+        )
 
     def _decide(
         self, session: Session, seen: ApprovalRow, wish: Wish, proof: Proof
@@ -189,20 +211,6 @@ def _check_seen(row: ApprovalRow, wish: Wish) -> None:
             f"{row.name} asks for another plan: {short(row.plan_digest)}",
             why=["nothing was approved"],
             fix=[f"look at it: orchestrate approvals show {row.name}"],
-        )
-
-
-def _refuse_self(principal: Principal, proof: Proof, row: ApprovalRow) -> None:
-    """Neither who asked, nor whose agent did, by whatever account, token or key. At the asker's
-    own terminal somebody else may decide, by a key or passphrase of theirs."""
-    people = [proof.standing.person]
-    if proof.factor is Factor.TOKEN:
-        people.append(principal.person)
-    if any(same_person(person, row.person) for person in people):
-        raise SelfApproval(
-            f"{row.name} was asked for by {row.person}, who cannot approve it",
-            why=["a second token, account or agent of a person is not a second person"],
-            fix=[f"ask somebody else to run: orchestrate approvals approve {row.name}"],
         )
 
 
