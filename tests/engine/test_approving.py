@@ -58,10 +58,11 @@ class TestWhatCounts:
     def test_not_the_owner_who_asked_before_anybody_was_added(self, waiting: Waiting) -> None:
         waiting.ask(Approvals(), person="the-user")
         with waiting.store.session() as session:
-            everything = {"environments": [], "by": "tests"}
-            people.put(session, ASKER, roles=[Role.ADMIN], uids=[], **everything)
-            me = [os.geteuid()]
-            people.put(session, "dana", roles=[Role.APPROVER], uids=me, **everything)
+            for name, role, uids in (
+                (ASKER, Role.ADMIN, []),
+                ("dana", Role.APPROVER, [os.geteuid()]),
+            ):
+                people.put(session, name, roles=[role], environments=[], uids=uids, by="tests")
         refused(SelfApproval, lambda: waiting.decide("dana"))
         assert waiting.decide("erin").settled
         assert waiting.begin() == {"begun": True}
