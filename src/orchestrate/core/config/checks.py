@@ -61,6 +61,16 @@ AUDITS: dict[str, tuple[Report, tuple[str, ...]]] = {
 """What `pip_audit: true` and `npm_audit: true` run, unless `command` says it."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PUBLIC = {
+    "cosign": re.compile(
+        r"-----BEGIN (RSA )?PUBLIC KEY-----\s[\sA-Za-z0-9+/=]+-----END (RSA )?PUBLIC KEY-----"
+    ),
+    "gpg": re.compile(
+        r"-----BEGIN PGP PUBLIC KEY BLOCK-----\s.+-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL
+    ),
+    "minisign": re.compile(r"([^\n]*\n)?RW[A-Za-z0-9+/]{54}"),
+}
+"""What the file of a key holds."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMEOUT_S = 1800.0
 _LONGEST_S = 86400.0
@@ -196,6 +206,10 @@ def _key(signature: Section, kind: str, read_file: Reader) -> Key | None:
         return None
     if "PRIVATE KEY" in text or "SECRET KEY" in text.upper():
         signature.wrong(kind, "is a private key", "write the file with the public key")
+        return None
+    if _PUBLIC[kind].fullmatch(text.strip()) is None:
+        # Kept and shown as it is: what is no key may be anything that its reader can read.
+        signature.wrong(kind, f"is no public key of {kind}", "write the file with the public key")
         return None
     return Key(file=name, text=text)
 
