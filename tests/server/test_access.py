@@ -130,6 +130,23 @@ def test_lists_show_what_lies_within_a_scope_alone(office: Office, places: dict[
 
 
 @pytest.mark.attack(
+    "ID02", "an administrator of one environment lists and ends tokens of others", "as if unknown"
+)
+def test_tokens_outside_a_scope_are_nobodys_affair_there(office: Office) -> None:
+    here = office.remote("lee", "admin", environments=["berlin"])
+    inside = office.remote("dana", "deployer", environments=["shop/berlin"])
+    outside = office.remotes[Role.APPROVER]
+    ids = {name: str(each.token)[5:14] for name, each in (("in", inside), ("out", outside))}
+    listed = str(here.call("GET", "/api/tokens?everybody=true").document["items"])
+    assert ids["in"] in listed and ids["out"] not in listed
+    answer = here.call("DELETE", f"/api/tokens/{ids['out']}")
+    assert (answer.status, answer.code) == (404, "unknown_token")
+    assert outside.call("GET", "/api/access").status == 200
+    assert here.call("DELETE", f"/api/tokens/{ids['in']}").status == 200
+    assert inside.call("GET", "/api/access").status == 401
+
+
+@pytest.mark.attack(
     "ID02", "an environment outside the scope is set", "404, and nothing is changed"
 )
 def test_nothing_is_set_outside_a_scope(office: Office, places: dict[str, str]) -> None:
