@@ -233,6 +233,20 @@ def test_the_last_administrator_stays(office: Office, name: str) -> None:
     assert office.api.call("GET", "/api/access")["roles"] == ["admin"]
 
 
+def test_the_last_administrator_is_not_locked_out_by_what_was_left_out() -> None:
+    with a_world() as world:
+        world.api.call("POST", "/api/first-administrator", {"person": "lee"})
+        again: Json = {"person": "lee", "roles": ["admin", "approver"]}
+        with pytest.raises(Problem) as caught:
+            world.api.call("POST", "/api/people", again)
+        assert caught.value.code == "last_administrator"
+        assert "--uid" in caught.value.fix[0]
+        assert world.api.call("GET", "/api/access")["roles"] == ["admin"]
+        world.api.call("POST", "/api/people", {**again, "uids": [os.geteuid()]})
+        world.api.call("POST", "/api/tokens", {"role": "admin"})
+        world.api.call("POST", "/api/people", again)
+
+
 def test_who_is_removed_has_nothing_left(office: Office) -> None:
     office.api.call("POST", "/api/people", {"person": "temp", "roles": ["deployer"]})
     remote = office.remote("temp", "deployer")

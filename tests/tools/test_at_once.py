@@ -98,8 +98,8 @@ def neither_ends_before_the_other_has_looked(
 
 def test_two_administrators_do_not_remove_each_other(store: Store, context: Context) -> None:
     with store.session() as session:
-        for name in ("ann", "bob"):
-            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[], by="lee")
+        for uid, name in enumerate(("ann", "bob"), 1):
+            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[uid], by="lee")
     ended = neither_ends_before_the_other_has_looked(
         store,
         lambda: remove_person(context, RemovePerson(person="ann")),

@@ -209,12 +209,35 @@ def _refuse_key_of_others(session: Session, name: str, fingerprint: str) -> None
 
 
 def _refuse_without_administrator(session: Session) -> None:
-    if not people.administrators(session):
+    left = people.administrators(session)
+    if not left:
         raise LastAdministrator(
             "nobody would be left who can give rights",
             why=["an administrator that is limited to environments does not count"],
             fix=["make somebody else one first: orchestrate auth grant NAME --role admin"],
         )
+    if not any(_comes_in(session, name) for name in left):
+        raise LastAdministrator(
+            "nobody who can give rights could come in any more",
+            why=[f"{', '.join(left)} would have neither a user id here nor an admin's token"],
+            fix=[
+                f"give the user id too: orchestrate auth add {left[0]} --role admin --uid UID",
+                f"or make a token first: orchestrate auth token --role admin --for {left[0]}",
+            ],
+        )
+
+
+def _comes_in(session: Session, name: str) -> bool:
+    """Whether a door knows this administrator as one: by a user id, or by a token that is good."""
+    if people.find(session, name).uids:
+        return True
+    return any(
+        token.held is Role.ADMIN
+        and token.agent is None
+        and not token.environments
+        and tokens.alive(session, token)
+        for token in tokens.every(session, name)
+    )
 
 
 def _public_key(line: str) -> tuple[str, str]:
