@@ -163,6 +163,31 @@ def test_times_that_keep_changes_out_are_not_taken_away_by_a_file(
     assert weakened(environment(), before) == ()
 
 
+ONCE = {"openings": [{**FROZEN["freezes"][0], "name": "move"}]}
+
+
+@pytest.mark.parametrize(
+    ("calendar", "said"),
+    [
+        ({}, "every time is open"),
+        ({"windows": [{"zone": "UTC", "start_min": 0, "end_min": 1440}]}, "other windows"),
+        ({**ONCE, "windows": FROZEN["windows"]}, "other windows"),
+    ],
+)
+def test_openings_alone_are_not_taken_away_or_widened_by_a_file(
+    calendar: dict[str, Any], said: str
+) -> None:
+    before = environment(calendar=ONCE)
+    assert any(said in line for line in weakened(before, environment(calendar=calendar)))
+
+
+def test_the_first_opening_closes_every_other_time() -> None:
+    assert weakened(environment(), environment(calendar=ONCE)) == ()
+    frozen = environment(calendar={"freezes": FROZEN["freezes"]})
+    both = environment(calendar={"freezes": FROZEN["freezes"], **ONCE})
+    assert weakened(frozen, both) == ()
+
+
 ASKED: dict[str, Any] = {
     "tests": {"command": ["make", "test"], "github": "acme/shop"},
     "security": {

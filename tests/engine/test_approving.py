@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from orchestrate.engine.requesting import break_glass_of, due_requests
 from orchestrate.store import approvals, approvers, deployments, environments, people, tokens
 from orchestrate.store.database import Store
 from tests.engine.approving import BEGAN, Waiting, persons, waiting
-from tests.support.approvers import register, set_roles
+from tests.support.approvers import ASKER, register, set_roles
 from tests.support.records import environment
 
 __all__ = ["persons", "waiting"]
@@ -50,6 +51,21 @@ class TestWhatCounts:
         wish = Wish(waiting.name, Decision.APPROVE, waiting.digest, None, Given())
         refused(SelfApproval, lambda: waiting.deciding.decide(token, wish))
         assert waiting.phase == Phase.AWAITING_APPROVAL
+
+    @pytest.mark.attack(
+        "AP03", "who asked before anybody was added approves by the name they got then", "refused"
+    )
+    def test_not_the_owner_who_asked_before_anybody_was_added(self, waiting: Waiting) -> None:
+        waiting.ask(Approvals(), person="the-user")
+        with waiting.store.session() as session:
+            for name, role, uids in (
+                (ASKER, Role.ADMIN, []),
+                ("dana", Role.APPROVER, [os.geteuid()]),
+            ):
+                people.put(session, name, roles=[role], environments=[], uids=uids, by="tests")
+        refused(SelfApproval, lambda: waiting.decide("dana"))
+        assert waiting.decide("erin").settled
+        assert waiting.begin() == {"begun": True}
 
     @pytest.mark.trap(23)
     def test_not_an_agent_even_with_an_approvers_token(self, waiting: Waiting) -> None:
@@ -106,6 +122,18 @@ class TestWhatCounts:
         with waiting.store.session() as session:
             session.delete(people.key(session, waiting.people["dana"].fingerprint))
         assert "again_s" in waiting.begin()
+
+    def test_who_lost_a_key_says_yes_anew_by_what_is_good_now(self, waiting: Waiting) -> None:
+        waiting.ask(Approvals())
+        waiting.decide("dana")
+        with waiting.store.session() as session:
+            session.delete(people.key(session, waiting.people["dana"].fingerprint))
+        assert "again_s" in waiting.begin()
+        assert waiting.by_token("dana").settled
+        assert waiting.begin() == {"begun": True}
+        with waiting.store.session() as session:
+            (only,) = approvals.decisions(session, approvals.find(session, waiting.name).id or 0)
+        assert (only.credential, only.signature) == ("token:dana", None)
 
     @pytest.mark.attack("AP10", "a signed yes is carried to another store", "refused")
     def test_not_a_yes_for_another_store(self, waiting: Waiting, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import BaseModel, ValidationError
 
+from orchestrate.core.environment import SecretSource
 from orchestrate.core.errors import (
     MetricSourceRefused,
     OrchestrateError,
@@ -36,16 +37,49 @@ from orchestrate.core.revision import Ref
 from orchestrate.core.secret import MASK, Secret
 from orchestrate.engine import revealed
 from orchestrate.engine.masking import LONGEST, LONGEST_QUOTED, NOT_SHOWN, masking, masking_source
+from orchestrate.engine.secrets import EnvironmentSecrets
 from orchestrate.providers.kubernetes.diagnosis import explain
 from orchestrate.providers.metrics.asking import told
-from orchestrate.store.database import make_engine
+from orchestrate.store import environments
+from orchestrate.store.database import Store, make_engine
 from orchestrate.tools.secrets import SetSecret
-from tests.support.records import revision
+from tests.support.records import environment, revision
 
 pytestmark = pytest.mark.unit
 
 VALUE = "hunter22-and-more"
 REF = Ref(key="k", version="1")
+
+
+@pytest.mark.attack("SK06", "a common word is given as a value, and refused or kept", "not masked")
+@pytest.mark.parametrize("word", ["production", "localhost", "short"])
+def test_a_common_word_destroys_nothing_that_is_said(word: str) -> None:
+    revealed.note(Secret(word))
+    said = f"{word} may not be changed now"
+    assert revealed.masked(said) == said
+    assert revealed.masked_json({"text": said}) == {"text": said}
+
+
+def test_a_common_word_that_a_backend_keeps_destroys_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_HOST", "localhost")
+    monkeypatch.setenv("APP_KEY", VALUE)
+    found = environment().model_copy(
+        update={
+            "secrets": ("HOST", "KEY"),
+            "secret_sources": {
+                "HOST": SecretSource(backend="env", name="APP_HOST"),
+                "KEY": SecretSource(backend="env", name="APP_KEY"),
+            },
+        }
+    )
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}", tmp_path)
+    store.migrate()
+    with store.session() as session:
+        environments.put(session, found)
+    assert list(EnvironmentSecrets(found, store).values()) == [Secret(VALUE)]
+    store.close()
 
 
 class Loud:

@@ -88,7 +88,9 @@ def test_small_and_old_keys_are_not_taken(tmp_path: Path) -> None:
     with pytest.raises(ApprovalInvalid) as caught:
         sshsig.public_blob(person(tmp_path, "dana", "rsa", 1024).public_key)
     assert "2048" in caught.value.why[0]
-    for line in ("", "ssh-dss AAAA", "ssh-ed25519 AAAA", "ssh-ed25519 " + "A" * 20000):
+    curve = _packed(b"ecdsa-sha2-nistp256") + _packed(b"nistp999") + _packed(b"\x04")
+    strange = f"ecdsa-sha2-nistp256 {base64.b64encode(curve).decode()}"
+    for line in ("", "ssh-dss AAAA", "ssh-ed25519 AAAA", "ssh-ed25519 " + "A" * 20000, strange):
         with pytest.raises(ApprovalInvalid):
             sshsig.public_blob(line)
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from orchestrate.core.identity import Principal, Role
 from orchestrate.tools import TOOLS
 from tests.support.api import Json, Problem
+from tests.support.approvers import person
 from tests.support.office import Office
 from tests.support.ports import free_port
 from tests.support.remote import Answer, Remote
@@ -71,6 +73,19 @@ def test_what_was_refused_is_in_the_trail_with_who_asked(office: Office) -> None
     }
 
 
+def test_a_decision_that_was_refused_is_told_by_its_request(office: Office) -> None:
+    given = {"plan": "0" * 64}
+    answer = office.remotes[Role.VIEWER].call("POST", "/api/approvals/a424242/approve", given)
+    assert answer.status == 404
+    assert office.trail(action="call.approve", outcome="refused")[0]["subject"] == "a424242"
+
+
+def test_the_trail_since_a_second_has_all_of_that_second(office: Office) -> None:
+    newest = office.trail(limit="1")[0]
+    second = str(newest["at"])[:19]
+    assert newest["seq"] in [each["seq"] for each in office.trail(since=f"{second}Z")]
+
+
 SCOPED = [t for t in TOOLS if {"environment", "deployment", "plan"} & set(t.arguments.model_fields)]
 
 
@@ -112,6 +127,23 @@ def test_lists_show_what_lies_within_a_scope_alone(office: Office, places: dict[
     assert [row["name"] for row in overview if isinstance(row, dict)] == ["berlin"]
     assert here.call("GET", "/api/deployments").document["items"] == []
     assert "tokyo" not in str(here.call("GET", "/api/doctor").document)
+
+
+@pytest.mark.attack(
+    "ID02", "an administrator of one environment lists and ends tokens of others", "as if unknown"
+)
+def test_tokens_outside_a_scope_are_nobodys_affair_there(office: Office) -> None:
+    here = office.remote("lee", "admin", environments=["berlin"])
+    inside = office.remote("dana", "deployer", environments=["shop/berlin"])
+    outside = office.remotes[Role.APPROVER]
+    ids = {name: str(each.token)[5:14] for name, each in (("in", inside), ("out", outside))}
+    listed = str(here.call("GET", "/api/tokens?everybody=true").document["items"])
+    assert ids["in"] in listed and ids["out"] not in listed
+    answer = here.call("DELETE", f"/api/tokens/{ids['out']}")
+    assert (answer.status, answer.code) == (404, "unknown_token")
+    assert outside.call("GET", "/api/access").status == 200
+    assert here.call("DELETE", f"/api/tokens/{ids['in']}").status == 200
+    assert inside.call("GET", "/api/access").status == 401
 
 
 @pytest.mark.attack(
@@ -201,6 +233,20 @@ def test_the_last_administrator_stays(office: Office, name: str) -> None:
     assert office.api.call("GET", "/api/access")["roles"] == ["admin"]
 
 
+def test_the_last_administrator_is_not_locked_out_by_what_was_left_out() -> None:
+    with a_world() as world:
+        world.api.call("POST", "/api/first-administrator", {"person": "lee"})
+        again: Json = {"person": "lee", "roles": ["admin", "approver"]}
+        with pytest.raises(Problem) as caught:
+            world.api.call("POST", "/api/people", again)
+        assert caught.value.code == "last_administrator"
+        assert "--uid" in caught.value.fix[0]
+        assert world.api.call("GET", "/api/access")["roles"] == ["admin"]
+        world.api.call("POST", "/api/people", {**again, "uids": [os.geteuid()]})
+        world.api.call("POST", "/api/tokens", {"role": "admin"})
+        world.api.call("POST", "/api/people", again)
+
+
 def test_who_is_removed_has_nothing_left(office: Office) -> None:
     office.api.call("POST", "/api/people", {"person": "temp", "roles": ["deployer"]})
     remote = office.remote("temp", "deployer")
@@ -221,6 +267,38 @@ def test_a_user_and_a_key_are_one_persons(office: Office) -> None:
         with pytest.raises(Problem) as caught:
             office.api.call("POST", "/api/people", {"person": "twin", **body})
         assert "already" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("ed25519", None), ("ecdsa", 384), ("ecdsa", 521), ("rsa", 2048)]
+)
+def test_any_key_that_can_approve_is_taken(
+    office: Office, tmp_path: Path, kind: str, bits: int | None
+) -> None:
+    kay = person(tmp_path, f"kay-{kind}-{bits or 0}", kind, bits)
+    added = office.api.call("POST", "/api/people", {"person": kay.name, "keys": [kay.public_key]})
+    assert added["person"]["keys"] == [kay.fingerprint]  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("ssh-ed25519 AAAA", "cut short"), ("ssh-dss AAAA", "cut short"), ("x", "in base64")],
+)
+def test_a_key_that_could_never_approve_is_refused_when_it_is_given(
+    office: Office, line: str, said: str
+) -> None:
+    with pytest.raises(Problem) as caught:
+        office.api.call("POST", "/api/people", {"person": "kay", "keys": [line]})
+    assert caught.value.code == "invalid_input" and said in caught.value.why[0]
+
+
+def test_a_key_that_is_too_small_is_refused_when_it_is_given(
+    office: Office, tmp_path: Path
+) -> None:
+    weak = person(tmp_path, "kay", "rsa", 1024).public_key
+    with pytest.raises(Problem) as caught:
+        office.api.call("POST", "/api/people", {"person": "kay", "keys": [weak]})
+    assert "2048 bits" in caught.value.why[0]
 
 
 @pytest.mark.attack(

@@ -78,7 +78,7 @@ def test_whoever_is_limited_makes_nothing_wider_without_a_token() -> None:
         api = world.api
         api.call("POST", "/api/first-administrator", {"person": "lee"})
         for body in (
-            {"person": "ann", "roles": ["admin"]},
+            {"person": "ann", "roles": ["admin"], "uids": [os.geteuid() + 1]},
             {"person": "eve", "roles": ["deployer"]},
             {
                 "person": "lee",

@@ -69,6 +69,20 @@ def test_after_an_alarm_nothing_is_changed_until_it_was_accepted(tmp_path: Path)
         world.small("again", strategy={"type": "recreate"})
 
 
+@pytest.mark.attack("AU03", "the heads are cut, or taken away, while the service runs", "found")
+def test_heads_that_were_taken_away_are_missed() -> None:
+    with a_world() as world:
+        for name in ("one", "two"):
+            world.small(name, strategy={"type": "recreate"})
+        heads = world.home / "audit" / "heads"
+        kept = heads.read_text(encoding="utf-8").splitlines(keepends=True)
+        assert world.api.call("POST", "/api/audit/verify")["ok"] is True
+        for left, said in ((kept[:6], "was taken away since"), ([], "no head of this trail")):
+            heads.write_text("".join(left), encoding="utf-8")
+            report = world.api.call("POST", "/api/audit/verify")
+            assert report["ok"] is False and said in str(report["problems"])
+
+
 def test_a_service_that_only_reads_says_so_and_reads() -> None:
     with a_world("--read-only") as world:
         with pytest.raises(Problem) as caught:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import rfc8785
 import sqlalchemy as sa
+from pydantic import JsonValue
 
 from orchestrate.core.audit import AuditEvent, canonical_entry, entry_hash
 from orchestrate.engine.anchor import Anchor
@@ -303,11 +304,24 @@ def test_whatever_stands_in_an_event_the_trail_stays_readable(store: Store) -> N
 
 def test_details_without_end_are_told_by_their_digest(store: Store) -> None:
     with store.session() as session:
-        audit.append(session, event(details={str(n): "x" * 900 for n in range(100)}))
+        audit.append(session, event(details={str(n): "x" * 900 for n in range(1000)}))
         audit.append(session, event())
     with store.session() as session:
         _, first = audit.page(session)
     assert json.loads(first.details).keys() == {"too_long", "digest"}
+    assert problems(store) == []
+
+
+@pytest.mark.attack("AU09", "a member without end, to hide what stands beside it", "it is told")
+def test_a_member_without_end_hides_none_beside_it(store: Store) -> None:
+    long: list[JsonValue] = [f"{n}-" + "x" * 900 for n in range(100)]
+    with store.session() as session:
+        audit.append(session, event(details={"keys": ["SHA256:abc"], "environments": long}))
+    with store.session() as session:
+        (row,) = audit.page(session)
+    details = json.loads(row.details)
+    assert details["keys"] == ["SHA256:abc"]
+    assert details["environments"].keys() == {"too_long", "digest"}
     assert problems(store) == []
 
 

@@ -98,8 +98,8 @@ def neither_ends_before_the_other_has_looked(
 
 def test_two_administrators_do_not_remove_each_other(store: Store, context: Context) -> None:
     with store.session() as session:
-        for name in ("ann", "bob"):
-            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[], by="lee")
+        for uid, name in enumerate(("ann", "bob"), 1):
+            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[uid], by="lee")
     ended = neither_ends_before_the_other_has_looked(
         store,
         lambda: remove_person(context, RemovePerson(person="ann")),
@@ -125,8 +125,8 @@ def test_a_token_that_is_made_while_its_person_is_removed_does_not_come_back_wit
     store: Store, context: Context
 ) -> None:
     with store.session() as session:
-        for name in ("ann", "lee"):
-            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[], by="lee")
+        for uid, name in enumerate(("ann", "lee"), 1):
+            people.put(session, name, roles=[Role.ADMIN], environments=[], uids=[uid], by="lee")
     ended = neither_ends_before_the_other_has_looked(
         store,
         lambda: create_token(context, CreateToken(role=Role.ADMIN, person="ann")),

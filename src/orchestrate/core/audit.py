@@ -24,7 +24,7 @@ LABEL = b"orchestrate/audit/v1\x00"
 LONGEST_TEXT = 1000
 """Characters of one text in an event; what is longer is cut, and says so."""
 LONGEST_DETAILS = 16_384
-"""Characters of an event's details; larger ones are told by their digest."""
+"""Characters of an event's details; of larger ones the longest are told by their digest."""
 _SAFE = 2**53
 
 Outcome = Literal["ok", "refused", "failed"]
@@ -111,9 +111,6 @@ def fit(event: AuditEvent) -> AuditEvent:
     """The event as it can be kept: texts without control, direction and half characters, at most
     LONGEST_TEXT of them, tokens masked; numbers that not every reader agrees about as text."""
     details = {_fit_text(name): _fit_value(value) for name, value in event.details.items()}
-    written = canonical(details)
-    if len(written) > LONGEST_DETAILS:
-        details = {"too_long": len(written), "digest": digest(details)}
     return event.model_copy(
         update={
             "actor": _fit_text(event.actor),
@@ -121,9 +118,23 @@ def fit(event: AuditEvent) -> AuditEvent:
             "person": _fit_optional(event.person),
             "subject": _fit_text(event.subject),
             "request_id": _fit_optional(event.request_id),
-            "details": details,
+            "details": _shortened(details),
         }
     )
+
+
+def _shortened(details: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """The longest members told by their digest until the rest fits: who makes one long does not
+    thereby hide the others."""
+    found = dict(details)
+    lengths = {name: len(canonical(value)) for name, value in details.items()}
+    for name in sorted(lengths, key=lambda name: (-lengths[name], name)):
+        if len(canonical(found)) <= LONGEST_DETAILS:
+            return found
+        found[name] = {"too_long": lengths[name], "digest": digest(details[name])}
+    if len(canonical(found)) <= LONGEST_DETAILS:
+        return found
+    return {"too_long": len(canonical(details)), "digest": digest(details)}
 
 
 def _refuse(number: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from orchestrate.core.errors import InvalidInput, VersionMalformed
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
+_ORDERED = re.compile(r"v?[0-9]+([._][0-9]+)*([-+].*)?")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -19,6 +20,12 @@ def check_version(version: str) -> str:
         why=["a version is 1 to 128 of letters, digits and . _ + -, a letter or digit first"],
         fix=["give one such as 1.4.2, 2026-11-23.1 or a git tag"],
     )
+
+
+def is_ordered(version: str) -> bool:
+    """Whether a version is numbers, as far as its order goes: `latest`, `V1.0.0`, `release-1.0.0`
+    or the name of a commit is neither older nor newer than another."""
+    return _ORDERED.fullmatch(version) is not None
 
 
 def version_key(version: str) -> tuple[object, ...]:

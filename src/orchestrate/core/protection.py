@@ -44,10 +44,14 @@ def _times(before: Environment, after: Environment) -> list[str]:
         return []
     found: list[str] = []
     was, now = before.calendar, after.calendar
-    if was.windows and was.windows != now.windows:
-        found.append("other windows")
-    if set(now.openings) - set(was.openings):
-        found.append("further openings")
+    # Without windows and openings every time is open: the first of either closes the others.
+    if was.windows or was.openings:
+        if was.windows != now.windows:
+            found.append("other windows")
+        if set(now.openings) - set(was.openings):
+            found.append("further openings")
+        if was.openings and not (now.windows or now.openings):
+            found.append("every time is open")
     if set(was.freezes) - set(now.freezes):
         found.append("a freeze is gone")
     most, more = _hourly(before), _hourly(after)

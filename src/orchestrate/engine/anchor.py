@@ -39,7 +39,7 @@ class Anchor:
         self._name = ""
         self._lock = threading.Lock()
         self._waiting: Tail | None = None
-        self._written = 0
+        self._written = -1
         self._at = 0.0
         self._stop: Callable[[], None] | None = None
 
@@ -68,6 +68,12 @@ class Anchor:
     def heads(self) -> list[SignedHead | None]:
         """Every head that is kept here; None for what is none."""
         return list(self._file.every())
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest entry whose head this service has written, or found at its start;
+        -1 where it writes none."""
+        return self._written
 
     def accept(self) -> None:
         """Take the trail as it is now for the truth. What the heads said before stays beside it,

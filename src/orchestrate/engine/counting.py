@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from orchestrate.core.approval import Approvals, Decision, Factor, person_key, same_person
+from orchestrate.core.approval import Approvals, Decision, Factor, person_key
 from orchestrate.core.errors import ApprovalInvalid, OrchestrateError
 from orchestrate.engine.factors import verify_signature
-from orchestrate.engine.requesting import statement_of
+from orchestrate.engine.requesting import asked_by, statement_of
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvals, approvers
 from orchestrate.store.approvals import ApprovalRow, DecisionRow
@@ -53,6 +53,17 @@ def count(session: Session, seal: Seal, row: ApprovalRow) -> Count:
     return Count(tuple(good.values()), tuple(rejected), tuple(refused))
 
 
+def counts(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRow) -> bool:
+    """Whether a yes that was recorded counts, as things are now. A no always does."""
+    if decision.decision != Decision.APPROVE.value:
+        return True
+    try:
+        _verify(session, seal, row, decision)
+    except OrchestrateError:
+        return False
+    return True
+
+
 def mark(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRow) -> str:
     """The mark of a decision, over the text it decides and what proves it."""
     return seal.mark(LABEL, _record(session, row, decision))
@@ -75,7 +86,7 @@ def _verify(session: Session, seal: Seal, row: ApprovalRow, decision: DecisionRo
     """Raises ApprovalInvalid."""
     if not seal.fits(LABEL, _record(session, row, decision), decision.mac):
         raise ApprovalInvalid("its record was not written by this service")
-    if same_person(decision.person, row.person):
+    if asked_by(session, row, decision.person):
         raise ApprovalInvalid("who asked does not approve")
     if person_key(decision.person) != decision.person_key:
         raise ApprovalInvalid("its record names two people")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orchestrate.core.approval import Decision, Factor, State, person_key, same_person
+from orchestrate.core.approval import Decision, Factor, State, person_key
 from orchestrate.core.canonical import PREFIX, short
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import (
@@ -18,9 +18,16 @@ from orchestrate.core.errors import (
     SelfApproval,
 )
 from orchestrate.core.identity import Principal
-from orchestrate.engine.counting import count, mark, problem
+from orchestrate.engine.counting import count, counts, mark, problem
 from orchestrate.engine.factors import Factors, Given, Proof
-from orchestrate.engine.requesting import audit_request, expire, ours, refuse, statement_of
+from orchestrate.engine.requesting import (
+    asked_by,
+    audit_request,
+    expire,
+    ours,
+    refuse,
+    statement_of,
+)
 from orchestrate.engine.seal import Seal
 from orchestrate.store import approvals, deployments, environments
 from orchestrate.store.approvals import ApprovalRow, DecisionRow
@@ -77,7 +84,7 @@ class Deciding:
             _refuse_agents(principal)
             _check_seen(row, wish)
             proof = self._factors.prove(principal, wish.proof, statement, wish.decision)
-            _refuse_self(principal, proof, row)
+            self._refuse_self(principal, proof, row)
         except OrchestrateError as error:
             self._note_refused(principal, row, wish, error)
             raise
@@ -87,6 +94,21 @@ class Deciding:
             self._note_refused(principal, row, wish, found)
             raise found
         return found
+
+    def _refuse_self(self, principal: Principal, proof: Proof, row: ApprovalRow) -> None:
+        """Neither who asked, nor whose agent did, by whatever account, token or key. At the asker's
+        own terminal somebody else may decide, by a key or passphrase of theirs."""
+        people = [proof.standing.person]
+        if proof.factor is Factor.TOKEN:
+            people.append(principal.person)
+        with self._store.session() as session:
+            if not any(asked_by(session, row, person) for person in people):
+                return
+        raise SelfApproval(
+            f"{row.name} was asked for by {row.person}, who cannot approve it",
+            why=["a second token, account or agent of a person is not a second person"],
+            fix=[f"ask somebody else to run: orchestrate approvals approve {row.name}"],
+        )
 
     def _decide(
         self, session: Session, seen: ApprovalRow, wish: Wish, proof: Proof
@@ -119,23 +141,26 @@ class Deciding:
         return _decided(row, proof, settled=enough)
 
     def _record(self, session: Session, row: ApprovalRow, wish: Wish, proof: Proof) -> None:
+        """Keep it. One who said the same before, by what is good no more, says it anew."""
         person = proof.standing.person
         same = (person_key(person), wish.decision.value)
         known = approvals.decisions(session, row.id or 0)
-        if any((each.person_key, each.decision) == same for each in known):
+        before = next((d for d in known if (d.person_key, d.decision) == same), None)
+        if before is not None and counts(session, self._seal, row, before):
             return
-        decision = DecisionRow(
+        decision = before or DecisionRow(
             approval=row.id or 0,
             decision=wish.decision.value,
             person=person,
             person_key=person_key(person),
-            factor=proof.factor.value,
-            credential=proof.credential,
-            signature=proof.signature,
-            reason=wish.reason,
-            decided_at=self._clock(),
+            factor="",
+            credential="",
             mac="",
         )
+        decision.person = person
+        decision.factor, decision.credential = proof.factor.value, proof.credential
+        decision.signature, decision.reason = proof.signature, wish.reason
+        decision.decided_at = self._clock()
         decision.mac = mark(session, self._seal, row, decision)
         session.add(decision)
         session.flush()
@@ -186,20 +211,6 @@ def _check_seen(row: ApprovalRow, wish: Wish) -> None:
             f"{row.name} asks for another plan: {short(row.plan_digest)}",
             why=["nothing was approved"],
             fix=[f"look at it: orchestrate approvals show {row.name}"],
-        )
-
-
-def _refuse_self(principal: Principal, proof: Proof, row: ApprovalRow) -> None:
-    """Neither who asked, nor whose agent did, by whatever account, token or key. At the asker's
-    own terminal somebody else may decide, by a key or passphrase of theirs."""
-    people = [proof.standing.person]
-    if proof.factor is Factor.TOKEN:
-        people.append(principal.person)
-    if any(same_person(person, row.person) for person in people):
-        raise SelfApproval(
-            f"{row.name} was asked for by {row.person}, who cannot approve it",
-            why=["a second token, account or agent of a person is not a second person"],
-            fix=[f"ask somebody else to run: orchestrate approvals approve {row.name}"],
         )
 
 

@@ -1,17 +1,26 @@
 """Requests for approval: made, marked as ours, ended. Each function writes in its caller's
 transaction, which holds the environment."""
 
+import os
 import secrets
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue, TypeAdapter
 
-from orchestrate.core.approval import Approvals, BreakGlass, Decision, Kind, State, Statement
+from orchestrate.core.approval import (
+    Approvals,
+    BreakGlass,
+    Decision,
+    Kind,
+    State,
+    Statement,
+    same_person,
+)
 from orchestrate.core.audit import AuditEvent
 from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import ApprovalExpired, ApprovalRejected, OrchestrateError
 from orchestrate.engine.seal import Seal
-from orchestrate.store import approvals, audit, deployments
+from orchestrate.store import approvals, audit, deployments, people
 from orchestrate.store.approvals import ApprovalRow
 from orchestrate.store.database import Session
 from orchestrate.store.identity import store_id
@@ -85,6 +94,17 @@ def statement_of(session: Session, row: ApprovalRow) -> Statement:
         expires=_utc(row.expires_at),
         nonce=row.nonce,
     )
+
+
+def asked_by(session: Session, row: ApprovalRow, person: str) -> bool:
+    """Whether `person` asked, or had an agent ask. Before anybody was added only the owner of the
+    service could, under the name of their user: whoever is that user now is who asked then."""
+    if same_person(person, row.person):
+        return True
+    if people.look(session, row.person) is not None:
+        return False
+    owner = people.of_uid(session, os.geteuid())
+    return owner is not None and same_person(person, owner.name)
 
 
 def ours(session: Session, seal: Seal, row: ApprovalRow) -> bool:

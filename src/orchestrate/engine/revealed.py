@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from orchestrate.core.redact import Redactor
 from orchestrate.core.secret import Secret
+from orchestrate.core.secret_rules import is_short
 
 MOST = 2000
 _seen: dict[str, Secret] = {}
@@ -16,8 +17,11 @@ _mask: Redactor | None = Redactor()
 
 
 def note(value: Secret) -> Secret:
-    """Remember a value that was opened, or was given to be kept. Returns it."""
+    """Remember a value that was opened, or was given to be kept. Returns it. One that is too short,
+    or too common a word, is not masked: it would be in every other line."""
     global _mask
+    if is_short(value):
+        return value
     with _lock:
         if value.reveal() not in _seen:
             if len(_seen) >= MOST:

@@ -9,7 +9,7 @@ from orchestrate.core.audit import AuditEvent
 from orchestrate.core.environment import Environment, SecretSource
 from orchestrate.core.errors import OrchestrateError, SecretMissing, SecretUnreadable
 from orchestrate.core.secret import Secret
-from orchestrate.core.secret_rules import for_application, parted, shown
+from orchestrate.core.secret_rules import for_application, is_short, parted, shown
 from orchestrate.engine.revealed import note
 from orchestrate.providers.secrets import Backend, backend
 from orchestrate.store import audit, environments, secrets
@@ -66,8 +66,8 @@ class EnvironmentSecrets:
         return found
 
     def values(self, pinned: Iterable[Mapping[str, str]] = ()) -> Iterator[Secret]:
-        """Every value that an application of this environment may know: all versions of our own
-        store, the newest of each backend, and those in `pinned`."""
+        """Every value that an application of this environment may know and that can be masked: all
+        versions of our own store, the newest of each backend, and those in `pinned`."""
         with self._store.session() as session:
             row = environments.existing(session, self._environment)
             if row is not None:
@@ -81,7 +81,9 @@ class EnvironmentSecrets:
         for name in self._environment.secret_sources:
             elsewhere.add((name, self.newest(name)))
         for name, version in sorted(elsewhere):
-            yield self.get(name, version)
+            value = self.get(name, version)
+            if not is_short(value):
+                yield value
 
     def newest(self, name: str, kept: Mapping[str, int] | None = None) -> str:
         """Name of the newest version of a secret, wherever it is kept."""

@@ -157,7 +157,7 @@ def _ed25519(reader: "_Reader", kind: bytes) -> Verifier:
 
 
 def _ecdsa(reader: "_Reader", kind: bytes) -> Verifier:
-    curve, digest = _CURVES[reader.string()]
+    curve, digest = _curve(reader)
     if kind.rpartition(b"-")[2].decode().replace("nistp", "secp") + "r1" != curve.name:
         raise ValueError("its key says two curves")
     key = ec.EllipticCurvePublicKey.from_encoded_point(curve, reader.string())
@@ -169,6 +169,13 @@ def _ecdsa(reader: "_Reader", kind: bytes) -> Verifier:
         key.verify(_dss(raw), signed, ec.ECDSA(digest))
 
     return verify_one
+
+
+def _curve(reader: "_Reader") -> tuple[ec.EllipticCurve, hashes.HashAlgorithm]:
+    found = _CURVES.get(reader.string())
+    if found is None:
+        raise ValueError("its key is on a curve that is not known")
+    return found
 
 
 def _rsa(reader: "_Reader") -> Verifier:
@@ -194,7 +201,7 @@ def _hardware(reader: "_Reader", kind: bytes) -> Verifier:
     if kind.startswith(b"sk-ssh-ed25519"):
         key = Ed25519PublicKey.from_public_bytes(reader.string())
     else:
-        curve, _ = _CURVES[reader.string()]
+        curve, _ = _curve(reader)
         if curve.name != "secp256r1":
             raise ValueError("a hardware key is on the curve nistp256")
         key = ec.EllipticCurvePublicKey.from_encoded_point(curve, reader.string())

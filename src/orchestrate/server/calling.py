@@ -25,7 +25,7 @@ from orchestrate.tools.operation import Arguments, Context, Operation, Service
 
 log = logging.getLogger(__name__)
 THREADS = anyio.CapacityLimiter(16)
-_SUBJECTS = ("environment", "deployment", "plan", "request", "person", "token", "name")
+_SUBJECTS = ("environment", "deployment", "approval", "plan", "person", "token", "name")
 """Arguments that say what a call is about, the first one that is given."""
 _TOLD = ("version", "action", "kind", "strategy", "force", "queue", "dry_run", "reason")
 """Arguments that the trail tells besides. None of them ever holds a secret."""

@@ -15,6 +15,10 @@ from orchestrate.store.database import Session
 from orchestrate.store.heads import SignedHead
 from orchestrate.store.identity import store_id
 
+NO_HEAD = (
+    "no head of this trail is here: the database is another one than before, or its heads were"
+    " taken away"
+)
 MOST = 20
 """Problems that are told; one is enough to know."""
 
@@ -80,8 +84,7 @@ def quick(
             report.add(f"entry {each.seq} is not the one a signed head names")
     _end(report, 0, {each.seq: each.hash for each in ours})
     if report.last and not ours:
-        report.add("no head of this trail is here: the database is another one than before, or"
-                   " its heads were taken away")  # fmt: skip
+        report.add(NO_HEAD)
     return report
 
 

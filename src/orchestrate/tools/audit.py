@@ -2,13 +2,14 @@
 
 import json
 import time
+from collections.abc import Sequence
 
 from pydantic import Field
 
 from orchestrate.core.errors import InvalidInput, NothingToDo
 from orchestrate.store import audit
-from orchestrate.store.audit_check import verify
-from orchestrate.store.heads import read
+from orchestrate.store.audit_check import NO_HEAD, Report, verify
+from orchestrate.store.heads import SignedHead, read
 from orchestrate.store.identity import store_id
 from orchestrate.tools.audit_documents import AcceptedRestore, AuditEntry, AuditList, AuditReport
 from orchestrate.tools.operation import Arguments, Context
@@ -47,7 +48,8 @@ def list_audit(context: Context, given: ListAudit) -> AuditList:
             session,
             before=_number(given.cursor) if given.after is None else None,
             after=given.after if given.cursor is None else _number(given.cursor),
-            since=given.since,
+            # Times are compared as texts: `10:00:00Z` would come after `10:00:00.5Z`.
+            since=given.since.removesuffix("Z") if given.since else None,
             action=given.action,
             actor=given.actor,
             subject=given.subject,
@@ -64,11 +66,14 @@ def verify_audit(context: Context, given: VerifyAudit) -> AuditReport:
     """Compare every entry with its hash, and the trail with its signed heads."""
     began = time.monotonic()
     anchor = context.service.anchor
+    written = anchor.newest  # before they are read: it never runs ahead of the file
     heads = anchor.heads()
+    kept = list(heads)
     if given.head is not None:
         heads.append(read(given.head))
     with context.service.store.session() as session:
         report = verify(session, heads, anchor.public_key, given.since)
+    _refuse_without_heads(report, kept, written)
     if given.head is not None and heads[-1] is not None and not report.has(heads[-1]):
         report.add(f"the given head is of another store: {heads[-1].head.store}")
     return AuditReport(
@@ -104,6 +109,16 @@ def accept_restore(context: Context, given: AcceptRestore) -> AcceptedRestore:
         last = audit.tail(session).seq
     service.stop()
     return AcceptedRestore(problems=list(service.alarm), last=last)
+
+
+def _refuse_without_heads(report: Report, kept: Sequence[SignedHead | None], written: int) -> None:
+    """A trail that was cut or written anew is as sound as any: only the heads tell. They are to be
+    here, up to the newest that this service wrote."""
+    ours = [each.head.seq for each in kept if each is not None and report.has(each)]
+    if report.last and not ours:
+        report.add(NO_HEAD)
+    elif max(ours, default=-1) < written:
+        report.add(f"the head of entry {written} was written here, and was taken away since")
 
 
 def _number(cursor: str | None) -> int | None:

@@ -12,6 +12,7 @@ from orchestrate.core.errors import (
     InvalidInput,
     NotNow,
 )
+from orchestrate.core.protection import rule_of
 from orchestrate.engine.approving import held, withdraw
 from orchestrate.store import audit, deployments, environments, revisions
 from orchestrate.store.database import Session
@@ -233,11 +234,14 @@ def _stop_waiting(
 
 
 def _check_promoter(context: Context, session: Session, row: DeploymentRecord) -> None:
-    """An agent does not end the analysis of a production release in its favour."""
+    """An agent does not end the analysis of a release in its favour in production, nor where people
+    agree to the plan: the analysis is part of what they agreed to."""
     environment = environments.as_environment(environments.get(session, row.environment_id))
-    if environment.guarded and context.caller.principal.kind != "person":
+    agreed = row.needs_approval or rule_of(environment) is not None
+    if (environment.guarded or agreed) and context.caller.principal.kind != "person":
+        what = "is a production environment" if environment.guarded else "takes approvals"
         raise ConfirmationNeeded(
-            f"{environment.name} is a production environment: a person must say yes to promoting",
+            f"{environment.name} {what}: a person must say yes to promoting",
             why=["an agent is nobody's yes"],
             fix=[f"a person runs: orchestrate deploy promote d{row.seq}"],
         )

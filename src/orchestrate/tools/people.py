@@ -1,14 +1,17 @@
 """Who may do what: people and their roles."""
 
-import base64
-import binascii
-import hashlib
-
 from pydantic import Field
 
-from orchestrate.core.errors import Forbidden, InvalidInput, LastAdministrator, NotNow
+from orchestrate.core.errors import (
+    ApprovalInvalid,
+    Forbidden,
+    InvalidInput,
+    LastAdministrator,
+    NotNow,
+)
 from orchestrate.core.identity import Role
 from orchestrate.core.names import check_name
+from orchestrate.engine import sshsig
 from orchestrate.store import audit, people, tokens
 from orchestrate.store.database import Held, Session, hold
 from orchestrate.store.people import PersonRow
@@ -19,8 +22,6 @@ from orchestrate.tools.access_documents import (
     PersonDocument,
 )
 from orchestrate.tools.operation import Arguments, Context
-
-KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com", "ssh-rsa")
 
 
 class GetAccess(Arguments):
@@ -208,32 +209,54 @@ def _refuse_key_of_others(session: Session, name: str, fingerprint: str) -> None
 
 
 def _refuse_without_administrator(session: Session) -> None:
-    if not people.administrators(session):
+    left = people.administrators(session)
+    if not left:
         raise LastAdministrator(
             "nobody would be left who can give rights",
             why=["an administrator that is limited to environments does not count"],
             fix=["make somebody else one first: orchestrate auth grant NAME --role admin"],
         )
+    if not any(_comes_in(session, name) for name in left):
+        raise LastAdministrator(
+            "nobody who can give rights could come in any more",
+            why=[f"{', '.join(left)} would have neither a user id here nor an admin's token"],
+            fix=[
+                f"give the user id too: orchestrate auth add {left[0]} --role admin --uid UID",
+                f"or make a token first: orchestrate auth token --role admin --for {left[0]}",
+            ],
+        )
+
+
+def _comes_in(session: Session, name: str) -> bool:
+    """Whether a door knows this administrator as one: by a user id, or by a token that is good."""
+    if people.find(session, name).uids:
+        return True
+    return any(
+        token.held is Role.ADMIN
+        and token.agent is None
+        and not token.environments
+        and tokens.alive(session, token)
+        for token in tokens.every(session, name)
+    )
 
 
 def _public_key(line: str) -> tuple[str, str]:
-    """Fingerprint and text of a public key. Raises InvalidInput."""
-    words = line.strip().split(" ", 2)
+    """Fingerprint and text of a public key: of one that can approve. Raises InvalidInput."""
+    text = line.strip()
     try:
-        if len(words) < 2 or words[0] not in KEY_TYPES or "\n" in line.strip():
-            raise ValueError
-        raw = base64.b64decode(words[1], validate=True)
-        length = int.from_bytes(raw[:4])
-        if raw[4 : 4 + length] != words[0].encode():
-            raise ValueError
-    except (ValueError, binascii.Error):
+        if "\n" in text:
+            raise ApprovalInvalid("one key is one line", why=["it has several lines"])
+        blob = sshsig.public_blob(text)
+    except ApprovalInvalid as problem:
         raise InvalidInput(
-            "this is not an SSH public key",
-            why=[f"it is one line, and begins with {', '.join(KEY_TYPES)}"],
-            fix=["give the .pub file, such as ~/.ssh/id_ed25519.pub"],
+            "this is not an SSH public key that can approve",
+            why=problem.why,
+            fix=[
+                "give a .pub file, such as ~/.ssh/id_ed25519.pub",
+                "or make a key: ssh-keygen -t ed25519",
+            ],
         ) from None
-    found = base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
-    return f"SHA256:{found}", f"{words[0]} {words[1]}"
+    return sshsig.fingerprint(blob), " ".join(text.split()[:2])
 
 
 def _may(row: PersonRow) -> str:

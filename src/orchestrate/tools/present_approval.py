@@ -3,7 +3,7 @@
 from pydantic import JsonValue, TypeAdapter
 
 from orchestrate.core import words
-from orchestrate.core.approval import Decision, Factor, State, same_person
+from orchestrate.core.approval import Decision, Factor, State
 from orchestrate.core.canonical import short
 from orchestrate.core.environment import StrategyName
 from orchestrate.core.errors import OrchestrateError
@@ -13,7 +13,7 @@ from orchestrate.core.steps import Migrate, takes
 from orchestrate.core.untrusted import clean
 from orchestrate.engine import sshsig
 from orchestrate.engine.counting import problem
-from orchestrate.engine.requesting import statement_of
+from orchestrate.engine.requesting import asked_by, statement_of
 from orchestrate.engine.site import Place, site_of
 from orchestrate.store import approvals, approvers, deployments, environments, revisions
 from orchestrate.store.approvals import ApprovalRow, DecisionRow
@@ -113,7 +113,7 @@ def you(
     if standing is None:
         return None
     why = problem(row.approvals, row.environment, standing, factor)
-    if same_person(standing.person, row.person):
+    if asked_by(session, row, standing.person):
         why = "you asked for this, someone else must decide"
     return You(
         person=standing.person,

@@ -96,7 +96,11 @@ def list_tokens(context: Context, given: ListTokens) -> TokenList:
     principal = context.caller.principal
     person = None if given.everybody and principal.may(Role.ADMIN) else principal.person
     with context.service.store.session() as session:
-        rows = tokens.every(session, person, given.ended)
+        rows = [
+            row
+            for row in tokens.every(session, person, given.ended)
+            if _reached(session, principal, row)
+        ]
         return TokenList(items=[_token(row) for row in rows])
 
 
@@ -107,6 +111,8 @@ def revoke_token(context: Context, given: RevokeToken) -> RevokedToken:
     with context.service.store.session() as session:
         begin_writing(session)
         row = tokens.find(session, given.token, own)
+        if not _reached(session, principal, row):
+            tokens.find(session, given.token, principal.person)  # says that there is none
         ended = [row, *_descendants(session, row)]
         for each in ended:
             tokens.end(session, each, context.caller.actor)
@@ -126,6 +132,16 @@ def _refuse_agents(principal: Principal) -> None:
             why=[f"{principal.name} acts for {principal.person}, with what it was given"],
             fix=[f"{principal.person} makes one: orchestrate auth token --role deployer"],
         )
+
+
+def _reached(session: Session, principal: Principal, row: TokenRow) -> bool:
+    """Whether a token is one's own, or an administrator's affair: of one who is limited to some
+    environments only what reaches no others."""
+    if row.person == principal.person or not principal.environments:
+        return True
+    person = people.look(session, row.person)
+    reach = narrowed(person.environments if person else (), row.environments)
+    return reach is None or within(principal.environments, reach)
 
 
 def _parent(session: Session, principal: Principal) -> TokenRow | None:

@@ -14,7 +14,14 @@ from orchestrate.core.windows import Calendar
 
 pytestmark = pytest.mark.unit
 
-FILES = {"ci.pub": "-----BEGIN PUBLIC KEY-----\n", "ci.key": "-----BEGIN PRIVATE KEY-----\n"}
+PGP = "PGP PUBLIC KEY BLOCK-----"
+FILES = {
+    "ci.pub": "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ==\n-----END PUBLIC KEY-----\n",
+    "ci.key": "-----BEGIN PRIVATE KEY-----\n",
+    "mini.pub": "untrusted comment: minisign public key\nRW" + "A" * 54 + "\n",
+    "keys.asc": f"-----BEGIN {PGP}\n\nmDME\n-----END {PGP}\n",
+    "token": "orcd_something that is nobody's business\n",
+}
 
 
 def read_file(name: str) -> str:
@@ -128,12 +135,26 @@ def test_an_audit_has_its_usual_command_and_can_have_another(
         ("{source: {repository: --upload-pack=x}}", "begins with -"),
         ("{github: {url: ftp://x}}", 'is "ftp://x"'),
         ("{floor: ../x}", "no version"),
+        ("{floor: release-7}", "neither older nor newer"),
         ("{required: [tets]}", "did you mean tests?"),
         ("{unheard: 1}", "unknown key"),
     ],
 )
 def test_what_is_wrong_with_checks_is_said(keys: str, said: str) -> None:
     assert said in problem(f"checks: {keys}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("cosign", "ci.pub"), ("minisign", "mini.pub"), ("gpg", "keys.asc")]
+)
+def test_a_key_is_taken_from_a_file_that_holds_one_and_nothing_else_is(
+    kind: str, file: str
+) -> None:
+    found = checks(f"{{signature: {{{kind}: {file}}}}}").signature
+    assert found is not None and getattr(found, kind).text == FILES[file]
+    for other in sorted({"ci.pub", "mini.pub", "keys.asc", "token"} - {file}):
+        said = problem(f"checks: {{signature: {{{kind}: {other}}}}}")
+        assert f"is no public key of {kind}" in said and "business" not in said
 
 
 def test_a_token_that_was_written_in_place_of_its_name_is_not_shown() -> None:

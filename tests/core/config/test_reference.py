@@ -38,6 +38,9 @@ pytestmark = pytest.mark.unit
 PAGE = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
+KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ==\n-----END PUBLIC KEY-----\n"
+
+
 @dataclass(frozen=True)
 class Row:
     keys: tuple[str, ...]
@@ -64,7 +67,7 @@ def read(text: str) -> Config:
         file="orchestrate.yaml",
         root="/srv/shop",
         default_app="repository",
-        read_file=lambda name: "-----BEGIN PUBLIC KEY-----\n",
+        read_file=lambda name: KEY,
         variables={
             "HOST": "shop.example.com",
             "STAGING_PAYMENT_KEY": "pk_1",

@@ -10,11 +10,17 @@ from orchestrate.core.errors import ConfigInvalid
 pytestmark = pytest.mark.unit
 
 VALUE = "hunter22-and-more"
+VARIABLES = {
+    "GIVEN": VALUE,
+    "NONE": "",
+    "ORCHESTRATE_TOKEN": VALUE,
+    "ORCHESTRATE_MASTER_KEY": VALUE,
+}
 
 
 def read(lines: str) -> Config:
     text = "app: shop\nenvironments:\n  dev:\n    type: dev\n    provider: local\n" + lines
-    return parse(text, file="f", root="/", default_app="x", variables={"GIVEN": VALUE, "NONE": ""})
+    return parse(text, file="f", root="/", default_app="x", variables=VARIABLES)
 
 
 def problems(lines: str) -> str:
@@ -61,6 +67,16 @@ def test_names_values_and_places_are_told_apart() -> None:
 )
 def test_what_is_wrong_is_told_with_its_place(line: str, says: str) -> None:
     assert says in problems(f"    secrets:\n      {line}\n")
+
+
+@pytest.mark.attack(
+    "SK11", "a file takes the caller's own token into a variable, or a secret", "refused"
+)
+@pytest.mark.parametrize("section", ["secrets", "variables"])
+@pytest.mark.parametrize("name", ["ORCHESTRATE_TOKEN", "ORCHESTRATE_MASTER_KEY", "ORCHESTRATE_X"])
+def test_what_proves_the_caller_goes_into_no_application(section: str, name: str) -> None:
+    said = problems(f"    {section}:\n      A: x${{{name}}}\n")
+    assert f"environments.dev.{section}.A takes {name}" in said
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,10 @@ def test_npm_audit_counts_each_advisory_once() -> None:
         ("npm-audit", {"auditReportVersion": 1, "vulnerabilities": {}}),
         ("npm-audit", {"auditReportVersion": 2, "vulnerabilities": {"a": {"via": ["b"]}}}),
         ("npm-audit", []),
+        ("pip-audit", {"dependencies": []}),
+        ("npm-audit", {"auditReportVersion": 2, "vulnerabilities": {}}),
+        ("npm-audit", {"auditReportVersion": 2, "vulnerabilities": {},
+                       "metadata": {"dependencies": {"total": 0}}}),
     ],
 )  # fmt: skip
 def test_a_report_without_an_answer_is_none(report: str, body: Any) -> None:

@@ -134,6 +134,16 @@ def test_a_version_below_the_floor_is_refused(asking: Asking, version: str, resu
     assert run(asking.subject(version, kind=Kind.ROLLBACK), [floor.check]) == []
 
 
+@pytest.mark.attack("AR09", "an older version under a name that has no order", "no answer")
+@pytest.mark.parametrize(
+    "version", ["V1.0.0", "latest", "release-1.0.0", "1.old", "0a1b2c3", "old_1.0.0"]
+)
+def test_a_version_that_has_no_order_is_not_above_the_floor(asking: Asking, version: str) -> None:
+    asking.checks = Checks(floor="1.4.0")
+    answer = one(run(asking.subject(version), [floor.check]))
+    assert answer.result == "error" and version in answer.text and answer.fix
+
+
 @pytest.mark.trap(57)
 @pytest.mark.attack("AR07", "a tag moved to an unsigned image after the plan", "refused")
 def test_the_digest_of_the_plan_is_verified_whatever_the_tag_says(tmp_path: Path) -> None:

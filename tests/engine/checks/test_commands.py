@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,39 @@ def test_what_cannot_be_known_is_an_error_and_no_pass(
     found = try_out(asking, repository, code, **more)
     assert found.result == "error" and found.blocks
     assert said in found.text
+
+
+GOOD = "<testsuites><testsuite><testcase name='a'/></testsuite></testsuites>"
+
+
+@pytest.mark.attack(
+    "AR10", "a report that was committed, and that the command does not leave", "no answer"
+)
+def test_a_report_that_the_commit_brings_along_is_none_of_its_run(
+    asking: Asking, repository: Repository
+) -> None:
+    (repository.path / "d").mkdir()
+    (repository.path / "d" / "r.xml").write_text(GOOD)
+    (repository.path / JUNIT).write_text(GOOD)
+    for path in (JUNIT, "d/r.xml"):
+        found = try_out(asking, repository, "pass", junit=path)
+        assert found.result == "error" and f"left no {path}" in found.text
+    assert try_out(asking, repository, junit("<testcase name='b'/>")).result == "pass"
+
+
+@pytest.mark.attack(
+    "AR10", "a committed report, behind a link out of the checkout", "not a pass; nothing removed"
+)
+def test_what_lies_behind_a_link_of_the_commit_is_left_alone(
+    asking: Asking, repository: Repository, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / JUNIT).write_text(GOOD)
+    (repository.path / "d").symlink_to(outside)
+    found = try_out(asking, repository, "pass", junit=f"d/{JUNIT}")
+    assert found.result == "error" and "cannot be read" in found.text
+    assert (outside / JUNIT).read_text() == GOOD
 
 
 def test_without_junit_the_exit_code_decides(asking: Asking, repository: Repository) -> None:
@@ -312,7 +345,9 @@ CLEAN = {"name": "click", "version": "8.1.7", "vulns": []}
 
 
 def allow(name: str, days: int) -> Allowance:
-    return Allowance(id=name, reason="no path", until=date.today() + timedelta(days=days))
+    return Allowance(
+        id=name, reason="no path", until=datetime.now(UTC).date() + timedelta(days=days)
+    )
 
 
 def test_a_scan_that_finds_nothing_passes_and_says_at_what_it_looked(
@@ -354,6 +389,33 @@ def test_what_a_scan_could_not_look_at_is_no_pass(asking: Asking, repository: Re
     found = scanned(asking, repository, report)
     assert found.result == "error" and "could not look at shop" in found.text
     assert scanned(asking, repository, report, allow=(allow("shop", 9),)).result == "pass"
+
+
+@pytest.mark.parametrize("accepted", ["shop", "PYSEC-2019-179"])
+def test_a_pass_is_not_used_again_once_what_it_stands_on_has_ended(
+    asking: Asking, repository: Repository, accepted: str
+) -> None:
+    bad = FLASK if accepted != "shop" else {"name": "shop", "skip_reason": "not on PyPI"}
+    allowed = allow(accepted, -1)
+    scanned(asking, repository, {"dependencies": [CLEAN, bad]}, allow=(allowed,))
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    (first,) = run(asking.subject(now=yesterday), [security.check])
+    assert first.result == "pass"
+    asking.keep(asking.subject(), [first])
+    (found,) = run(asking.subject(), [security.check])
+    assert found.blocks and found.evidence is not None and not found.evidence.reused
+
+
+@pytest.mark.attack(
+    "AR10", "a clean scan that was committed, and a scanner that breaks", "no answer"
+)
+def test_a_scan_that_the_commit_brings_along_is_none(
+    asking: Asking, repository: Repository
+) -> None:
+    clean = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}
+    (repository.path / "s.sarif").write_text(json.dumps(clean))
+    found = scanned(asking, repository, {}, report="sarif", file="s.sarif")
+    assert found.result == "error" and "left no s.sarif" in found.text
 
 
 def test_a_scan_without_a_report_is_no_pass(asking: Asking, repository: Repository) -> None:

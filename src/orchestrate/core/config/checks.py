@@ -9,7 +9,7 @@ from orchestrate.core.config.lists import arguments, each_table, texts
 from orchestrate.core.config.problems import shown
 from orchestrate.core.config.section import YEAR_S, Section, suggestion
 from orchestrate.core.errors import InvalidInput, OrchestrateError
-from orchestrate.core.names import check_version
+from orchestrate.core.names import check_version, is_ordered
 from orchestrate.core.validation import (
     GITHUB,
     NAMES,
@@ -61,6 +61,16 @@ AUDITS: dict[str, tuple[Report, tuple[str, ...]]] = {
 """What `pip_audit: true` and `npm_audit: true` run, unless `command` says it."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PUBLIC = {
+    "cosign": re.compile(
+        r"-----BEGIN (RSA )?PUBLIC KEY-----\s[\sA-Za-z0-9+/=]+-----END (RSA )?PUBLIC KEY-----"
+    ),
+    "gpg": re.compile(
+        r"-----BEGIN PGP PUBLIC KEY BLOCK-----\s.+-----END PGP PUBLIC KEY BLOCK-----", re.DOTALL
+    ),
+    "minisign": re.compile(r"([^\n]*\n)?RW[A-Za-z0-9+/]{54}"),
+}
+"""What the file of a key holds."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMEOUT_S = 1800.0
 _LONGEST_S = 86400.0
@@ -197,6 +207,10 @@ def _key(signature: Section, kind: str, read_file: Reader) -> Key | None:
     if "PRIVATE KEY" in text or "SECRET KEY" in text.upper():
         signature.wrong(kind, "is a private key", "write the file with the public key")
         return None
+    if _PUBLIC[kind].fullmatch(text.strip()) is None:
+        # Kept and shown as it is: what is no key may be anything that its reader can read.
+        signature.wrong(kind, f"is no public key of {kind}", "write the file with the public key")
+        return None
     return Key(file=name, text=text)
 
 
@@ -242,10 +256,14 @@ def _floor(checks: Section) -> str | None:
     if floor is None:
         return None
     try:
-        return check_version(floor)
+        check_version(floor)
     except OrchestrateError:
         checks.wrong("floor", f"is {shown(floor)}, which is no version", right)
         return None
+    if not is_ordered(floor):
+        checks.wrong("floor", f"is {shown(floor)}, which is neither older nor newer", right)
+        return None
+    return floor
 
 
 def _required(checks: Section) -> tuple[Name, ...]:

@@ -9,6 +9,9 @@ from orchestrate.core.config.problems import Problems, plain
 _HOLE = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>[^}]*)(?P<end>\}?))")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MISPLACED = re.compile(r"(?<!\$)\$\{")
+_OURS = "ORCHESTRATE_"
+"""Beginning of the variables by which whoever calls proves who they are: a token, a key. No file in
+a repository carries them into an application."""
 _FILLED = ("variables", "secrets")
 
 
@@ -24,7 +27,7 @@ def fill(scalar: Scalar, variables: Mapping[str, str], path: str, problems: Prob
         if hole["escaped"]:
             return "$"
         name = hole["name"]
-        if hole["end"] and name in variables:
+        if hole["end"] and name in variables and not name.startswith(_OURS):
             return variables[name]
         whole = False
         problems.add(scalar.place, *_unfilled(path, name, bool(hole["end"])))
@@ -37,6 +40,11 @@ def fill(scalar: Scalar, variables: Mapping[str, str], path: str, problems: Prob
 def _unfilled(path: str, name: str, closed: bool) -> tuple[str, str]:
     if not closed or not _NAME.fullmatch(name):
         return f"{path} has a `${{` without a name", "write ${NAME}, or $$ for a $"
+    if name.startswith(_OURS):
+        return (
+            f"{path} takes {plain(name)}, and names that begin with {_OURS} are this program's own",
+            "keep what proves you here out of every application: use a variable of your own",
+        )
     return (
         f"{path} needs the variable {plain(name)}, which is not set",
         f"set it where Orchestrate is called: export {plain(name)}=...",

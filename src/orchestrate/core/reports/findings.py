@@ -16,6 +16,7 @@ _NPM: dict[str, Severity] = {
     "critical": "critical", "high": "high", "moderate": "medium", "low": "low", "info": "low",
 }  # fmt: skip
 _ADVISORY = re.compile(r"(GHSA(?:-[0-9a-z]{4}){3}|CVE-\d{4}-\d{4,})")
+_LOOK = "see that it looks at what the version depends on; without any, take checks.security out"
 LONGEST = 200
 
 
@@ -74,6 +75,8 @@ def pip_audit(body: Json) -> Scan:
             names = tuple(_texts(vuln.get("aliases")))
             found.append(Finding(str(vuln.get("id")), text[:LONGEST], None, names))
     looked = len(dependencies) - len(missed)
+    if not dependencies:
+        raise ReportInvalid("pip-audit looked at no package", fix=[_LOOK])
     return Scan("pip-audit", tuple(found), looked, "packages", tuple(missed))
 
 
@@ -96,6 +99,8 @@ def npm_audit(body: Json) -> Scan:
     looked = total if isinstance(total, int) else 0
     if packages and not found:
         raise ReportInvalid("npm audit names vulnerable packages and no advisory")
+    if not looked and not found:
+        raise ReportInvalid("npm audit looked at no package", fix=[_LOOK])
     return Scan("npm audit", tuple(found.values()), looked, "packages")
 
 

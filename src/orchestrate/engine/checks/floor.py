@@ -3,7 +3,7 @@ that were mended since. A rollback is not asked: it restores a revision that was
 
 from orchestrate.core.check import CheckResult
 from orchestrate.core.deployment import Kind
-from orchestrate.core.names import version_key
+from orchestrate.core.names import is_ordered, version_key
 from orchestrate.engine.checks.subject import ENVIRONMENT, Subject
 
 NAME = "version"
@@ -14,6 +14,10 @@ def check(subject: Subject) -> list[CheckResult]:
     if floor is None or subject.version is None or subject.kind is not Kind.DEPLOY:
         return []
     seen = subject.seen(ENVIRONMENT, "checks.floor", floor=floor)
+    if not (is_ordered(subject.version) and is_ordered(floor)):
+        text = f"nobody can say whether {subject.version} is older than {floor}"
+        fix = f"deploy it by a version of numbers, such as {floor}"
+        return [CheckResult(NAME, "error", text, fix, evidence=seen)]
     if version_key(subject.version) < version_key(floor):
         text = f"{subject.version} is older than {floor}, the oldest that may be deployed"
         fix = "deploy a newer version; to go back: orchestrate deploy rollback"

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from orchestrate.core.errors import Cancelled, NoDataError, ReportInvalid
@@ -41,17 +41,25 @@ class Done:
 
 @contextmanager
 def done(
-    subject: Subject, commit: Commit, command: Sequence[str], timeout_s: float
+    subject: Subject,
+    commit: Commit,
+    command: Sequence[str],
+    timeout_s: float,
+    report: str | None = None,
 ) -> Iterator[Done]:
-    """The command, carried out in a checkout that is removed afterwards.
+    """The command, carried out in a checkout that is removed afterwards. `report` is the file it
+    leaves: one that the commit brings along is of another run, and is taken away before.
 
-    Raises NoDataError when it did not end in time or cannot be started: then nothing is known.
+    Raises NoDataError when it did not end in time or cannot be started: then nothing is known; and
+    ReportInvalid where no report can be left.
     """
     subject.refuse_running(os.path.basename(command[0]))
     base = private_directory(os.path.join(subject.home, "checks"))
     with tempfile.TemporaryDirectory(dir=base, ignore_cleanup_errors=True) as place:
         checkout, own = os.path.join(place, "checkout"), os.path.join(place, "home")
         git.checkout(commit.repository, commit.sha, checkout)
+        if report is not None:
+            remove_inside(checkout, report)
         os.mkdir(own, 0o700)
         variables = commands.environment(
             own, {"ORCHESTRATE_VERSION": subject.version or "", "ORCHESTRATE_COMMIT": commit.sha}
@@ -85,14 +93,28 @@ def _refuse_unfinished(ran: Ran, command: Sequence[str], timeout_s: float) -> No
 
 def read_inside(directory: str, path: str) -> bytes:
     """A regular file below `directory`, through no link. Raises NoDataError, ReportInvalid."""
+    with _place(directory, path) as (folder, name):
+        handle = _open(name, folder, os.O_NONBLOCK, path)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(MOST_BYTES + 1)
+
+
+def remove_inside(directory: str, path: str) -> None:
+    """Take a file below `directory` away, through no link, where there is one. Raises
+    ReportInvalid for a directory."""
+    with suppress(FileNotFoundError, NoDataError), _place(directory, path) as (folder, name):
+        os.unlink(name, dir_fd=folder)
+
+
+@contextmanager
+def _place(directory: str, path: str) -> Iterator[tuple[int, str]]:
+    """The folder of a path below `directory`, opened through no link, and the name in it."""
     *folders, name = [part for part in path.split("/") if part not in ("", ".")] or [""]
     opened = [os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
     try:
         for folder in folders:
             opened.append(_open(folder, opened[-1], os.O_DIRECTORY, path))
-        handle = _open(name, opened[-1], os.O_NONBLOCK, path)
-        with os.fdopen(handle, "rb") as file:
-            return file.read(MOST_BYTES + 1)
+        yield opened[-1], name
     except IsADirectoryError as problem:
         raise ReportInvalid(f"{path} is a directory") from problem
     finally:

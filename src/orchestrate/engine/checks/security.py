@@ -34,7 +34,8 @@ def check(subject: Subject) -> list[CheckResult]:
         known, security, subject.now.astimezone(UTC).date()
     ):
         return [known]
-    with done(subject, commit, security.command, security.timeout_s) as run:
+    asked = (security.command, security.timeout_s, security.file)
+    with done(subject, commit, *asked) as run:
         scan = read(_report(security, run), security.report)
         source = f"{' '.join(security.command)[:120]} in a clean checkout"
         seen = subject.seen(commit.about, source, took_s=run.ran.took_s)
@@ -101,9 +102,10 @@ def _expired(bad: Sequence[Finding], allow: Sequence[Allowance], today: date) ->
 
 
 def _expired_since(known: CheckResult, security: Security, today: date) -> bool:
-    """Whether evidence stands on an acceptance that has ended since."""
-    accepted = known.evidence.facts.get("accepted") if known.evidence else None
-    return bool(accepted) and any(each.until < today for each in security.allow)
+    """Whether an acceptance that held when it was looked at has ended since: of a finding, or of
+    what the scanner could not look at."""
+    looked = known.evidence.at.astimezone(UTC).date() if known.evidence else date.min
+    return any(looked <= each.until < today for each in security.allow)
 
 
 def _mend(finding: Finding) -> str:

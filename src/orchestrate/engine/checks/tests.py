@@ -31,7 +31,7 @@ def check(subject: Subject) -> list[CheckResult]:
     known = subject.recall(NAME, commit.about)
     if known is not None:
         return [known]
-    with done(subject, commit, tests.command, tests.timeout_s) as run:
+    with done(subject, commit, tests.command, tests.timeout_s, tests.junit) as run:
         return [_judged(subject, tests, commit, run)]
 
 
