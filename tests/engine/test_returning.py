@@ -9,16 +9,18 @@ from typing import Any, cast
 
 import pytest
 
+from orchestrate.core.deployment import Phase
 from orchestrate.core.errors import NotRestorable, SecretSourceDown
 from orchestrate.core.migrations import Migration
 from orchestrate.core.protocols import Restorable
 from orchestrate.core.secret import Secret
+from orchestrate.engine import journal
 from orchestrate.engine.returning import unreadable, with_losses
 from orchestrate.engine.site import Site
 from orchestrate.store import environments, revisions, verification
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow, RevisionRow
-from tests.engine.test_journal import succeed
+from tests.engine.test_journal import carry_out, outcome, succeed
 from tests.support.records import deploy, environment, revision
 from tests.support.secrets import GivenSecrets
 
@@ -86,6 +88,19 @@ def test_one_that_was_verified_after_it_works_with_it(
 ) -> None:
     migrated(session, staging, CONTRACT)
     target = of(session, staging, "2")
+    assert with_losses(session, staging, target, HERE, SECRETS, force=False) == (HERE, ())
+
+
+def test_one_that_was_verified_and_whose_old_one_did_not_stop_works_with_it_too(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    migrated(session, staging, CONTRACT)
+    seq = deploy(session, staging.id or 0, "3")
+    carry_out(session, seq)
+    journal.give_up(session, seq, "2 did not stop")
+    journal.close(session, seq, {**outcome(Phase.ROLLBACK_FAILED), "kept": True})
+    succeed(session, staging.id or 0, "4")
+    target = of(session, staging, "3")
     assert with_losses(session, staging, target, HERE, SECRETS, force=False) == (HERE, ())
 
 
