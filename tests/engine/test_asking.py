@@ -11,7 +11,7 @@ import pytest
 
 from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.environment import StrategyName
-from orchestrate.core.errors import EnvironmentBusy
+from orchestrate.core.errors import EnvironmentBusy, VerdictOutOfReach
 from orchestrate.core.plan import Plan
 from orchestrate.core.protocols import LiveState
 from orchestrate.core.steps import Analyse
@@ -82,6 +82,16 @@ def test_the_traffic_is_asked_for_while_others_may_write(store: Store, tmp_path:
     with pytest.raises(Asked) as asked:
         take(store, draft, Request(actor="lee", queue=True))
     assert asked.value.others_may_write
+
+
+def test_a_plan_that_must_run_out_of_time_is_refused_and_not_begun(store: Store) -> None:
+    draft = canary(store, cast(Any, SimpleNamespace(requests=dict)))
+    window_s = POLICY.window_s
+    with pytest.raises(VerdictOutOfReach) as refused:
+        take(store, draft, Request(actor="lee", timeout_s=window_s))
+    assert "it watches takes 1m at least, and its time is 1m" in refused.value.why[0]
+    seq, taken = take(store, draft, Request(actor="lee", timeout_s=window_s + 1))
+    assert taken and seq
 
 
 @pytest.mark.parametrize("runs", [Kind.RETIRE, Kind.DEPLOY])

@@ -131,6 +131,19 @@ def test_no_data_for_too_long_ends_without_blame() -> None:
         looks(waiting, 400)
 
 
+def test_one_question_in_vain_late_in_an_analysis_is_not_too_long_without_data() -> None:
+    source = Source({("errors", "new"): (2, 0), ("errors", "old"): (18, 0)})
+    waiting = watch(source, policy(no_data_s=120, horizon_s=7200))
+    assert "not yet proven" in looks(waiting, 1200)[-1]
+    source.error = MetricsUnavailable("prometheus gave no answer")
+    assert looks(waiting, 115)[-1] == "hold: no data: prometheus gave no answer"
+    source.error = None
+    assert "not yet proven" in waiting.look(5).text
+    source.error = MetricsUnavailable("prometheus gave no answer")
+    with pytest.raises(NoVerdict, match="no data: prometheus gave no answer"):
+        looks(waiting, 135)
+
+
 def test_a_worse_release_is_refused_with_both_counts() -> None:
     source = Source({("errors", "new"): (30, 3), ("errors", "old"): (270, 1)})
     with pytest.raises(AnalysisAbort) as raised:

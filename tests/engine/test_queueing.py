@@ -166,30 +166,71 @@ def test_nothing_is_retired_while_a_deployment_runs(turns: Turns) -> None:
         assert environments.get(session, place).kept_until == kept_until
 
 
-def test_a_release_is_watched_no_more_often_than_its_platform_likes(turns: Turns) -> None:
+def released(turns: Turns) -> EnvironmentRow:
+    """An environment whose old revision is kept beside what is live."""
     seq = turns.ask("staging")
     turns.look()
     with turns.place.store.session() as session:
         done = deployments.get(session, seq)
+        done.phase, done.finished_at = Phase.SUCCEEDED.value, now()
         row = environments.get(session, done.environment_id)
         row.kept_until, row.live_deployment = now() + timedelta(hours=1), seq
         row.live_revision_id = done.to_revision_id
         session.add(row)
-    asked: list[float] = []
+    return row
 
-    class Slow(Pretended):
-        capabilities = Capabilities(strategies=frozenset(), counts_requests=True, ask_every_s=30)
 
-        def observe(self) -> LiveState:
-            asked.append(turns.clock)
-            return super().observe()
+class Slow(Pretended):
+    """It does not like to be asked more often than each 30 s."""
 
+    capabilities = Capabilities(strategies=frozenset(), counts_requests=True, ask_every_s=30)
+    looks = 0
+
+    def observe(self) -> LiveState:
+        self.looks += 1
+        return super().observe()
+
+
+def guard_of(turns: Turns, platform: Slow) -> Guard:
     def site(found: EnvironmentRow, place: Place) -> Site:
         known = environments.as_environment(found)
-        return Site(found.id or 0, known, Slow(), EnvironmentSecrets(known, place.store))
+        return Site(found.id or 0, known, platform, EnvironmentSecrets(known, place.store))
 
-    guard = Guard(turns.place, site, lambda: turns.clock)
+    return Guard(turns.place, site, lambda: turns.clock)
+
+
+def test_a_release_is_watched_no_more_often_than_its_platform_likes(turns: Turns) -> None:
+    row, platform = released(turns), Slow()
+    guard = guard_of(turns, platform)
+    looks = []
     for _ in range(61):
         assert guard.watch(row) is None
+        looks.append(platform.looks)
         turns.clock += 1
-    assert asked == [0, 30, 60]
+    assert (looks[0], looks[29], looks[30], looks[60]) == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("phase", "watched"),
+    [
+        (Phase.FAILED, True),
+        (Phase.REJECTED, True),
+        (Phase.AWAITING_APPROVAL, True),
+        (Phase.PENDING, True),
+        (Phase.DEPLOYING, False),
+        (Phase.ROLLED_BACK, False),
+    ],
+)
+def test_a_release_is_watched_until_something_was_changed_after_it(
+    turns: Turns, phase: Phase, watched: bool
+) -> None:
+    row, platform = released(turns), Slow()
+    later = turns.ask("staging", "2.0.0")
+    with turns.place.store.session() as session:
+        made = deployments.get(session, later)
+        made.phase, made.finished_at = phase.value, now() if phase.terminal else None
+        if phase not in (Phase.PENDING, Phase.FAILED):
+            made.taken_at = now()
+        session.add(made)
+    guard_of(turns, platform).watch(row)
+    assert platform.looks == int(watched)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from orchestrate.core.errors import NotRestorable
+from orchestrate.core.deployment import Phase
+from orchestrate.core.errors import NotRestorable, SecretSourceDown
 from orchestrate.core.migrations import Migration
 from orchestrate.core.protocols import Restorable
+from orchestrate.core.secret import Secret
+from orchestrate.engine import journal
 from orchestrate.engine.returning import unreadable, with_losses
+from orchestrate.engine.site import Site
 from orchestrate.store import environments, revisions, verification
 from orchestrate.store.database import Session, Store
 from orchestrate.store.tables import EnvironmentRow, RevisionRow
-from tests.engine.test_journal import succeed
+from tests.engine.test_journal import carry_out, outcome, succeed
 from tests.support.records import deploy, environment, revision
 from tests.support.secrets import GivenSecrets
 
@@ -85,6 +91,19 @@ def test_one_that_was_verified_after_it_works_with_it(
     assert with_losses(session, staging, target, HERE, SECRETS, force=False) == (HERE, ())
 
 
+def test_one_that_was_verified_and_whose_old_one_did_not_stop_works_with_it_too(
+    session: Session, staging: EnvironmentRow
+) -> None:
+    migrated(session, staging, CONTRACT)
+    seq = deploy(session, staging.id or 0, "3")
+    carry_out(session, seq)
+    journal.give_up(session, seq, "2 did not stop")
+    journal.close(session, seq, {**outcome(Phase.ROLLBACK_FAILED), "kept": True})
+    succeed(session, staging.id or 0, "4")
+    target = of(session, staging, "3")
+    assert with_losses(session, staging, target, HERE, SECRETS, force=False) == (HERE, ())
+
+
 @pytest.mark.trap(13)
 def test_secrets_that_cannot_be_read_any_more_are_told_by_name_and_version(
     session: Session, staging: EnvironmentRow
@@ -100,6 +119,33 @@ def test_secrets_that_cannot_be_read_any_more_are_told_by_name_and_version(
     lost, remains = with_losses(session, staging, found, running, secrets, force=False)
     assert (lost.lost, remains) == ((), tuple(gone)), "it has them: a switch does not wait"
     assert "sesame" not in " ".join(gone)
+
+
+class Sealed(GivenSecrets):
+    """Whoever keeps them does not answer."""
+
+    def get(self, name: str, version: str | None = None) -> Secret:
+        raise SecretSourceDown("vault is sealed")
+
+    def unreadable(self, pinned: Mapping[str, str]) -> list[str]:
+        return [f"secret {name} {version} cannot be read" for name, version in pinned.items()]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_what_still_runs_is_switched_to_though_nobody_gives_its_secrets(
+    session: Session, staging: EnvironmentRow, runs: bool
+) -> None:
+    pinned = revision("9").model_copy(update={"secret_versions": {"KEY": "1"}})
+    row = revisions.record(session, staging, pinned, 1)
+    provider = SimpleNamespace(restorable=lambda given: Restorable(ok=True, running=runs))
+    site = Site(1, environment(), cast(Any, provider), cast(Any, Sealed()))
+    found = site.restorable(pinned)
+    assert (found.ok, found.secrets, found.readable) == (runs, 1, 0)
+    assert found.lost == (() if runs else ("secret KEY 1 cannot be read",))
+    if runs:
+        kept, remains = with_losses(session, staging, row, found, Sealed(), force=False)
+        assert kept.lost == ()
+        assert remains == ("secret KEY 1 cannot be read now: vault is sealed",)
 
 
 def test_what_a_failed_deployment_migrated_counts_too(

@@ -215,6 +215,14 @@ def test_time_in_which_nobody_watched_counts_against_the_deadline(
     assert (done.phase, done.result, stage.serves()) == ("rolled_back", "deadline", {"1.0.0": 100})
 
 
+def test_one_that_runs_out_of_time_says_what_it_was_waiting_for(stage: Rehearsal) -> None:
+    script = Script(held={"analyse-10": 9}, late={"analyse-10"})
+    done = stage.run("1.1.0", StrategyName.CANARY, script)
+    assert (done.phase, done.result) == ("rolled_back", "deadline")
+    assert done.error is not None
+    assert done.error["why"][0] == "it was waiting: hold"
+
+
 @pytest.mark.trap(7)
 def test_a_first_deployment_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with rehearsal(tmp_path) as stage:

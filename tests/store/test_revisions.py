@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrate.core.deployment import Kind
+from orchestrate.core.deployment import Kind, Phase
 from orchestrate.store import deployments, environments, revisions
 from orchestrate.store.database import Session, Store
-from orchestrate.store.tables import RevisionRow
+from orchestrate.store.tables import RevisionRow, now
 from tests.support.records import deploy, revision
 
 
@@ -34,7 +34,9 @@ class Lineage:
                 left = revisions.live(session, row)
                 if back and left is not None:
                     revisions.leave(session, left)
-                revisions.make_live(session, row, deployments.get(session, seq))
+                made = deployments.get(session, seq)
+                made.phase, made.finished_at = Phase.SUCCEEDED.value, now()
+                revisions.make_live(session, row, made)
         return self
 
     def quarantine(self, version: str) -> Lineage:
@@ -68,6 +70,9 @@ class Lineage:
         (("1", "2", "<1", "3"), "1"),
         # Deployed again after 2: what it replaced this time.
         (("1", "2", "1"), "2"),
+        # Back to 2, which replaced 1: left, and what that had replaced the first time is further.
+        (("0", "1", "2", "1", "<2"), "0"),
+        (("1", "2", "1", "<2"), None),
     ],
 )
 def test_a_rollback_follows_the_lineage(

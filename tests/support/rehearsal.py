@@ -63,6 +63,14 @@ class Script:
     after: dict[str, OrchestrateError] = field(default_factory=dict)
     """The write was carried out, and its answer is this error."""
     look: dict[str, OrchestrateError] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+    """Looks at a step, such as `analyse-10`, that find it not done yet."""
+    says: dict[str, Json] = field(default_factory=dict)
+    """What somebody says just when a step is looked at first: a message."""
+    looked: list[str] = field(default_factory=list)
+    """The steps that were looked at, in order."""
+    late: set[str] = field(default_factory=set)
+    """Steps at whose first look the time is up."""
     ignored: set[str] = field(default_factory=set)
     """Writes that the platform accepts and does not carry out."""
     clock: float = 0.0
@@ -79,6 +87,7 @@ class ScriptedHands:
     keys: dict[int, str] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     """Writes that were carried out, in order."""
+    messages: list[Json] = field(default_factory=list)
 
     def order(self, seq: int) -> Order:
         with self.store.session() as session:
@@ -108,7 +117,16 @@ class ScriptedHands:
         return _error(after) if after else {}
 
     def look(self, order: Order, step: Step, memory: Json) -> Json:
-        name = step.kind if step.kind != "verify" else f"verify-{getattr(step, 'percent', 0)}"
+        percent = getattr(step, "percent", None)
+        name = step.kind if percent is None else f"{step.kind}-{percent}"
+        self.script.looked.append(name)
+        if name in self.script.says:
+            self.messages.append(self.script.says.pop(name))
+        if name in self.script.late:
+            self.script.clock = 3600.0
+        if self.script.held.get(name, 0) > 0:
+            self.script.held[name] -= 1
+            return {"done": False, "text": "hold", "memory": {}, "data": {}, "again_s": 0.1}
         error = self.script.look.get(name)
         if error is not None:
             return {**_error(error), "text": error.message, "data": {}}
@@ -170,8 +188,10 @@ class Rehearsal:
     ) -> DeploymentRow:
         """Carry a deployment out to its end; its record."""
         seq = self._record(version, strategy, kind, settings)
-        hands = ScriptedHands(self.store, self.platform, script or Script(), _Keys(self.store, seq))
-        Run(Undurable(self.store, list(messages or [])), hands, seq).carry_out()
+        queue = list(messages or [])
+        keys = _Keys(self.store, seq)
+        hands = ScriptedHands(self.store, self.platform, script or Script(), keys, messages=queue)
+        Run(Undurable(self.store, queue), hands, seq).carry_out()
         with self.store.session() as session:
             return deployments.get(session, seq)
 

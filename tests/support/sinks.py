@@ -101,6 +101,8 @@ class Post:
     replies: list[str] = field(default_factory=list)
     refused: frozenset[str] = frozenset()
     got: list[Message] = field(default_factory=list)
+    recipients: list[list[str]] = field(default_factory=list)
+    """Of each mail in `got`."""
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     async def handle_RCPT(
@@ -116,6 +118,7 @@ class Post:
             return self.replies.pop(0)
         assert isinstance(envelope.content, bytes)
         with self.changed:
+            self.recipients.append(list(envelope.rcpt_tos))
             self.got.append(message_from_bytes(envelope.content, policy=default))
             self.changed.notify_all()
         return "250 OK"

@@ -260,6 +260,28 @@ def test_secrets_of_other_places_are_pinned_too(stage: World, vault: FakeVault) 
         put(stage, "PASSWORD", NEW, "elsewhere")
 
 
+def test_a_way_back_that_still_runs_waits_for_no_vault(stage: World, vault: FakeVault) -> None:
+    vault.put("secret/shop/kept", password=OLD)
+    site = stage.small(
+        "kept",
+        strategy={"type": "blue-green", "keep_old_s": 600},
+        secrets=["PASSWORD"],
+        secret_sources={"PASSWORD": {"backend": "vault", "name": "shop/kept", "key": "password"}},
+        secret_backends={"vault": {"address": vault.address}},
+    )
+    site.live("1.0.0")
+    vault.put("secret/shop/kept", password=NEW)
+    site.live("1.1.0")
+    vault.sealed = True
+    try:
+        done = rolled_back(site)
+    finally:
+        vault.sealed = False
+    assert (done.phase, done.serving) == ("succeeded", "1.0.0"), done
+    assert seen(site, "PASSWORD") == OLD
+    assert "secret PASSWORD" in str(done.document["remains"])
+
+
 def test_a_file_imports_names_and_values(stage: World, tmp_path: Path) -> None:
     (tmp_path / "orchestrate.yaml").write_text(
         "app: shop\nenvironments:\n  imported:\n    type: dev\n    provider: local\n"

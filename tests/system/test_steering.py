@@ -95,6 +95,19 @@ class TestACanary:
         held.control("promote")
         assert held.wait().phase == "succeeded"
 
+    def test_is_not_promoted_before_it_is_watched(self, world: World) -> None:
+        world.release("1.4.0", failing=True)
+        site = world.small("not-yet", strategy=HELD)
+        site.live("1.0.0")
+        begun = site.begin("1.4.0")
+        eventually(lambda: site.api.get(begun.id).steps.get("await-healthy") == "running")
+        with pytest.raises(Problem) as refused:
+            site.api.control(begun.id, "promote")
+        assert refused.value.code == "not_now"
+        assert refused.value.why[0] == "it is at await-healthy"
+        site.api.control(begun.id, "cancel")
+        assert site.api.wait(begun.id).phase == "rolled_back"
+
     @pytest.mark.trap(34)
     def test_cancelled_puts_back_what_was_live(self, held: Held) -> None:
         held.control("cancel")

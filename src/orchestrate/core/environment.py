@@ -69,7 +69,8 @@ class AnalysePolicy(Model):
     at_horizon: Literal["rollback", "hold"] = "rollback"
     """Without a verdict at the horizon: put back what was live, or hold for a person."""
     no_data_s: float | None = Field(default=None, gt=0, le=604800)
-    """No verdict, as at the horizon, after so long without data; None: wait for it."""
+    """No verdict, as at the horizon, after so long without data in a row, the window not counted;
+    None: wait for it."""
     metrics: Metrics | None = None
     """Counts from a monitoring system, beside those of the platform."""
 

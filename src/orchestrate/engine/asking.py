@@ -22,7 +22,7 @@ from orchestrate.core.plan import Plan, step_keys
 from orchestrate.core.protection import rule_of
 from orchestrate.engine import journal
 from orchestrate.engine.approving import is_way_back, needed, withdraw
-from orchestrate.engine.expecting import expected, refuse_in_vain
+from orchestrate.engine.expecting import expected, refuse_in_vain, refuse_too_long
 from orchestrate.engine.gatekeeping import closed_to, refuse_closed
 from orchestrate.engine.limiting import refuse_storm
 from orchestrate.engine.planning import Draft, draft_retirement, redraft
@@ -96,6 +96,7 @@ def _take(store: Store, draft: Draft, request: Request) -> tuple[int, bool]:
             if taken:  # one that waits is asked when it is its turn
                 refuse_closed(draft, request.exempt)
             refuse_in_vain(draft, foreseen)
+            refuse_too_long(draft, request.timeout_s or draft.site.environment.timeout_s)
             return _add(session, draft, request, taken), taken
     raise _busy(store, draft)
 

@@ -1,5 +1,6 @@
-"""How soon the analysis of a plan can see anything, and refusing one that is in vain."""
+"""How soon the analysis of a plan can see anything, and refusing one that would be in vain."""
 
+from orchestrate.core import words
 from orchestrate.core.analysis.counts import Counts
 from orchestrate.core.analysis.expect import Expected, Traffic, expect
 from orchestrate.core.deployment import Kind
@@ -11,7 +12,7 @@ from orchestrate.core.errors import (
 )
 from orchestrate.core.metrics import ERRORS
 from orchestrate.core.revision import Ref
-from orchestrate.core.steps import Analyse
+from orchestrate.core.steps import Analyse, takes
 from orchestrate.engine.planning import Draft
 from orchestrate.engine.sampling import recent
 from orchestrate.store import deployments, revisions
@@ -53,6 +54,34 @@ def refuse_in_vain(draft: Draft, found: Expected | None) -> None:
             "or `at_horizon: hold` there, and a person promotes: orchestrate deploy promote",
             f"or without a canary: orchestrate deploy --env {name} --version "
             f"{draft.target.version} --strategy rolling",
+        ],
+    )
+
+
+def too_long(draft: Draft, timeout_s: float) -> str | None:
+    """Why a deployment that may take `timeout_s` seconds must run out of time: what it watches
+    alone takes as long. None when it need not."""
+    needs_s = sum(takes(step) for step in draft.plan.steps)
+    if needs_s < timeout_s or needs_s == 0:
+        return None
+    return (
+        f"what it watches takes {words.length(needs_s)} at least, and its time is "
+        f"{words.length(timeout_s)}"
+    )
+
+
+def refuse_too_long(draft: Draft, timeout_s: float) -> None:
+    """Raises VerdictOutOfReach for a plan that would be taken back, however good the release is."""
+    why = too_long(draft, timeout_s)
+    if why is None:
+        return
+    name = draft.row.name
+    raise VerdictOutOfReach(
+        f"{draft.target.version} would run out of time in {name}, however good it is",
+        why=[why],
+        fix=[
+            "give it longer: --timeout, or `timeout` of the environment in orchestrate.yaml",
+            "or a shorter `window` or `bake` there, or fewer steps",
         ],
     )
 

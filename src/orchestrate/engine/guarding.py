@@ -1,7 +1,8 @@
 """Watching over a release after its success, for as long as the old revision is kept beside it.
 
 A release that keeps ending is taken back by a rollback of its own, at most once: a rollback is not
-guarded, and neither is a release after which anything else was tried.
+guarded, and neither is a release after which anything else was changed. What was refused, or waits,
+has changed nothing.
 """
 
 import logging
@@ -52,7 +53,7 @@ class Guard:
         if row.kept_until is None or row.kept_until <= now() or row.live_deployment is None:
             return False
         with self.place.store.session() as session:
-            newest = deployments.newest(session, row.id or 0)
+            newest = deployments.newest_in_effect(session, row.id or 0)
         return (
             newest is not None
             and newest.seq == row.live_deployment

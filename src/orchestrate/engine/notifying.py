@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import defaultdict
 
 from orchestrate.core.errors import (
     OrchestrateError,
@@ -26,6 +27,8 @@ class Notifier:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._outbound = Outbound()
+        self._served: defaultdict[int, set[str]] = defaultdict(set)
+        """Of a message that some of its recipients have: who has it."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="notifier", daemon=True)
 
@@ -61,10 +64,13 @@ class Notifier:
         with self._place.store.session() as session:
             if problem is None:
                 outbox.settle(session, row.id or 0)
+                self._served.pop(row.id or 0, None)
                 return True
             for_good = isinstance(problem, PermanentError) and not isinstance(problem, Refused)
             after = problem.retry_after_s
             given_up = outbox.put_off(session, row.id or 0, problem.message, after, for_good)
+        if given_up:
+            self._served.pop(row.id or 0, None)
         level = logging.ERROR if given_up else logging.WARNING
         fate = "is given up" if given_up else "comes again"
         log.log(level, "notification n%s to %s %s: %s", row.id, row.name, fate, problem.message)
@@ -90,4 +96,5 @@ class Notifier:
         if found is None:
             raise PermanentError(f"{environment.name} has no notification {row.name} any more")
         secrets = secrets_of(environment, self._place)
-        deliver(found.sink, Facts.model_validate(row.facts), row.identity, secrets, self._outbound)
+        facts, served = Facts.model_validate(row.facts), self._served[row.id or 0]
+        deliver(found.sink, facts, row.identity, secrets, self._outbound, served)

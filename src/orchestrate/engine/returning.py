@@ -44,7 +44,7 @@ def with_losses(
 
 
 def unreadable(found: RevisionRow, secrets: Secrets) -> list[str]:
-    """The secrets of a revision that cannot be read any more."""
+    """The secrets of a revision that are gone, or that cannot be read just now."""
     versions = Revision.model_validate(found.snapshot).secret_versions
     gone: list[str] = []
     for name, version in sorted(versions.items()):
@@ -52,6 +52,8 @@ def unreadable(found: RevisionRow, secrets: Secrets) -> list[str]:
             secrets.get(name, version)
         except SecretMissing as error:
             gone.append(f"secret {name} {version} cannot be read any more: {error.message}")
+        except OrchestrateError as error:
+            gone.append(f"secret {name} {version} cannot be read now: {error.message}")
     return gone
 
 

@@ -55,14 +55,14 @@ class Site:
 
     def restorable(self, revision: Revision) -> Restorable:
         """Whether `revision` could be brought back, its secrets included: with the very versions
-        it pins, and never with others."""
+        it pins, and never with others. One that still runs has them already."""
         found = self.provider.restorable(revision)
         lost = self.secrets.unreadable(revision.secret_versions)
         pinned = len(revision.secret_versions)
         return replace(
             found,
-            ok=found.ok and not lost,
-            lost=(*found.lost, *lost),
+            ok=found.ok and (found.running or not lost),
+            lost=found.lost if found.running else (*found.lost, *lost),
             secrets=pinned,
             readable=pinned - len(lost),
         )

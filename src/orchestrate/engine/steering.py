@@ -26,6 +26,8 @@ from orchestrate.store.database import Session
 HOLD_LOOK_S = 10.0
 """Between two looks at a closed window."""
 PAUSE_LOOK_S = 5.0
+WHICHEVER = -1
+"""The step that a promote is for, where it does not say: a message of an earlier version."""
 
 
 class Recording(Protocol):
@@ -48,8 +50,10 @@ class Steering:
         """It was held when the time was read last."""
         self._read_at: float | None = None
         self._held_s = 0.0
-        self.promoted = False
-        """Somebody said to go on with what is being watched."""
+        self._promoted: int | None = None
+        """Position of the step that somebody said to go on with."""
+        self.at: int | None = None
+        """Position of the step that is being carried out."""
         self.timed = True
         """The deadline counts."""
 
@@ -61,6 +65,14 @@ class Steering:
     def order(self) -> Order:
         """The order, its deadline moved by the time for which it was held."""
         return self._order.model_copy(update={"deadline": self._order.deadline + self._held_s})
+
+    def promotes(self, position: int) -> bool:
+        """Whether somebody said to go on with the step at `position`; true once. What was said of
+        one step ends no other one: the next weight is watched for itself."""
+        if self._promoted not in (position, WHICHEVER):
+            return False
+        self._promoted = None
+        return True
 
     def heed(self, timeout_s: float) -> None:
         """Take messages for `timeout_s` seconds; longer while paused. Raises to end the run."""
@@ -85,9 +97,12 @@ class Steering:
             case Action.RESUME.value:
                 self._pause(False, by)
             case Action.PROMOTE.value:
-                self.promoted = True
+                step = message.get("position")
+                self._promoted = step if isinstance(step, int) else WHICHEVER
                 self._pause(False, by)
                 text = f"by {by}" + (f": {message['reason']}" if message.get("reason") else "")
+                if self._promoted not in (self.at, WHICHEVER):
+                    text += "; too late: what it was said of had ended by itself"
                 self._record("promoted", lambda s: journal.say(s, self._seq, "promoted", text))
 
     def mind_the_window(self, on_close: OnClose, changed: bool) -> None:

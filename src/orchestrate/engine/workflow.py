@@ -16,6 +16,7 @@ from orchestrate.core.deployment import Kind, Phase, StepState
 from orchestrate.core.errors import (
     AnalysisAbort,
     Cancelled,
+    DeadlineExceeded,
     ExitedAtOnce,
     FencedOut,
     NoDataError,
@@ -153,6 +154,7 @@ class Run:
 
     def _carry_out_step(self, position: int, step: Step, phase: Phase) -> None:
         """Begin, act, wait until it is done, end."""
+        self._steering.at = position
         try:
             number = self._begin(position, step, phase)
             if number:
@@ -161,6 +163,7 @@ class Run:
         except OrchestrateError as error:
             self._end(position, StepState.FAILED, error.message, {})
             raise
+        self._steering.at = None
         self._end(position, StepState.DONE, text, data)
 
     def _begin(self, position: int, step: Step, phase: Phase | None) -> int:
@@ -228,21 +231,27 @@ class Run:
                 self._evidence = object_in(memory.get("evidence"))
             if answer["done"]:
                 return text, data
-            if self._steering.promoted and isinstance(step, Analyse | Bake):
-                self._steering.promoted = False
+            if isinstance(step, Analyse | Bake) and self._steering.promotes(position):
                 return f"promoted: {text}", data
             if text != said:
                 said = text
                 self._record("note", noter(self._seq, position, text, data))
-            if self._steering.promoted and isinstance(step, Verify):
-                self._steering.promoted = False
+            if isinstance(step, Verify) and self._steering.promotes(position):
                 memory = {**memory, "promoted": True}
             again = answer["again_s"]
             pause = float(again) if isinstance(again, int | float) else 0.5
             if heeding:
-                self._steering.heed(pause)
+                self._heed(pause, text)
             else:
                 self._durable.receive(pause)
+
+    def _heed(self, pause_s: float, text: str) -> None:
+        """Take messages while a step is waited for. One that runs out of time says what for."""
+        try:
+            self._steering.heed(pause_s)
+        except DeadlineExceeded as late:
+            late.why = (f"it was waiting: {text}", *late.why)
+            raise
 
     def _look(self, step: Step, memory: Json) -> Json:
         return self._durable.step("look", lambda: self._hands.look(self._order, step, memory))

@@ -19,6 +19,16 @@ from orchestrate.store.tables import DeploymentRow, EventRow, StepRow, now
 
 Data = dict[str, JsonValue]
 _FAILED = (Phase.FAILED.value, Phase.ROLLBACK_FAILED.value)
+_CHANGED_NOTHING = tuple(
+    phase.value
+    for phase in (
+        Phase.AWAITING_APPROVAL,
+        Phase.FAILED,
+        Phase.CANCELLED,
+        Phase.REJECTED,
+        Phase.EXPIRED,
+    )
+)
 LONGEST_NUMBER = 18
 """Digits; a database's integers have 63 bits."""
 
@@ -86,6 +96,23 @@ def newest(session: Session, environment_id: int) -> DeploymentRow | None:
     statement = (
         select(DeploymentRow)
         .where(col(DeploymentRow.environment_id) == environment_id)
+        .order_by(col(DeploymentRow.seq).desc())
+        .limit(1)
+    )
+    return session.exec(statement).one_or_none()
+
+
+def newest_in_effect(session: Session, environment_id: int) -> DeploymentRow | None:
+    """The newest one that changed something, or may be about to: not one that was refused, or that
+    waits."""
+    pending = col(DeploymentRow.phase) == Phase.PENDING.value
+    statement = (
+        select(DeploymentRow)
+        .where(
+            col(DeploymentRow.environment_id) == environment_id,
+            col(DeploymentRow.phase).not_in(_CHANGED_NOTHING),
+            ~(pending & col(DeploymentRow.taken_at).is_(None)),
+        )
         .order_by(col(DeploymentRow.seq).desc())
         .limit(1)
     )

@@ -1,10 +1,11 @@
 """Revisions: recorded once per digest and environment; their state and lineage."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from sqlmodel import Session, col, select
 
-from orchestrate.core.deployment import Kind
+from orchestrate.core.deployment import Kind, Phase
 from orchestrate.core.revision import Revision
 from orchestrate.store.tables import DeploymentRow, EnvironmentRow, RevisionRow, now
 
@@ -68,13 +69,32 @@ def rollback_target(session: Session, environment: EnvironmentRow) -> RevisionRo
     deployed again since, are passed over.
     """
     row = live(session, environment)
-    seen = {row.id} if row else set()
-    while row is not None and row.parent_id is not None and row.parent_id not in seen:
-        row = session.get_one(RevisionRow, row.parent_id)
+    seen: set[int | None] = {row.id} if row else set()
+    while row is not None and (before := _replaced(session, row, seen)) is not None:
+        row = session.get_one(RevisionRow, before)
         seen.add(row.id)
         if row.state == "verified":
             return row
     return None
+
+
+def _replaced(session: Session, row: RevisionRow, seen: Collection[int | None]) -> int | None:
+    """The revision that `row` replaced. One that was deployed again replaced another one each
+    time: where the last of them was passed already, the one before counts."""
+    if row.parent_id is None or row.parent_id not in seen:
+        return row.parent_id
+    statement = (
+        select(DeploymentRow.from_revision_id)
+        .where(
+            col(DeploymentRow.to_revision_id) == row.id,
+            col(DeploymentRow.kind) == Kind.DEPLOY.value,
+            col(DeploymentRow.phase) == Phase.SUCCEEDED.value,
+            col(DeploymentRow.from_revision_id).not_in([each for each in seen if each]),
+        )
+        .order_by(col(DeploymentRow.seq).desc())
+        .limit(1)
+    )
+    return session.exec(statement).first()
 
 
 def newest_of_version(

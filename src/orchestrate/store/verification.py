@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import JSON, Column, Index
+from sqlalchemy import JSON, Column, Index, exists
 from sqlmodel import Field, Session, col, select
 
-from orchestrate.core.deployment import Phase
+from orchestrate.core.deployment import Phase, StepState
 from orchestrate.core.migrations import Migration
-from orchestrate.store.tables import Base, DeploymentRow, RevisionRow, now
+from orchestrate.store.tables import Base, DeploymentRow, RevisionRow, StepRow, now
 
 
 class CheckRow(Base, table=True):
@@ -114,13 +114,19 @@ def migrated(session: Session, seq: int) -> list[Migration]:
 
 def ahead_of(session: Session, environment_id: int, revision_id: int) -> list[Migration]:
     """Migrations that were carried out since a revision was last verified here: those it has never
-    been seen working with. By sequence, not by the clock."""
+    been seen working with. By sequence, not by the clock. One that was verified and serves although
+    what it replaced did not stop was verified all the same."""
+    seen = exists().where(
+        col(StepRow.deployment) == col(DeploymentRow.seq),
+        col(StepRow.key) == "verify-100",
+        col(StepRow.state) == StepState.DONE.value,
+    )
     verified = (
         select(DeploymentRow.seq)
         .where(
             col(DeploymentRow.environment_id) == environment_id,
             col(DeploymentRow.to_revision_id) == revision_id,
-            col(DeploymentRow.phase) == Phase.SUCCEEDED.value,
+            (col(DeploymentRow.phase) == Phase.SUCCEEDED.value) | seen,
         )
         .order_by(col(DeploymentRow.seq).desc())
         .limit(1)

@@ -5,7 +5,7 @@ import uuid
 
 from pydantic import Field, JsonValue
 
-from orchestrate.core.deployment import Action, Phase
+from orchestrate.core.deployment import Action, Phase, StepState
 from orchestrate.core.errors import (
     Cancelled,
     ConfirmationNeeded,
@@ -26,6 +26,9 @@ from orchestrate.tools.documents import (
 from orchestrate.tools.operation import Arguments, Context
 
 ID = Field(description="Deployment id, such as d142")
+WATCHED = frozenset({"analyse", "bake", "verify"})
+"""Kinds of step that a promote can end."""
+Json = dict[str, JsonValue]
 POLL_S = 1.0
 """Longest time between two looks, should a change be told in another process."""
 
@@ -141,8 +144,10 @@ def control_deployment(context: Context, given: ControlDeployment) -> Deployment
     with service.store.session() as session:
         row = deployments.find(session, given.deployment)
         _check_action(row, given.action)
+        watched: Json = {}
         if given.action is Action.PROMOTE:
             _check_promoter(context, session, row)
+            watched = {"position": _watched(session, row)}
         _record(context, session, row, given)
         if row.taken_at is None and _withdraw(context, session, row):
             return present.deployment(session, row)
@@ -153,7 +158,7 @@ def control_deployment(context: Context, given: ControlDeployment) -> Deployment
         return document
     by = _by(context)
     key = f"{given.deployment}/{given.action.value}/{uuid.uuid4().hex}"
-    message: dict[str, JsonValue] = {"action": given.action.value, "by": by, "reason": given.reason}
+    message: Json = {"action": given.action.value, "by": by, "reason": given.reason, **watched}
     service.worker.send(row.seq or 0, message, key)
     with service.store.session() as session:
         return present.deployment(session, deployments.get(session, row.seq or 0))
@@ -206,6 +211,22 @@ def _check_action(row: DeploymentRecord, action: Action) -> None:
         raise NotNow(f"d{row.seq} waits for its turn")
     if action is not Action.CANCEL and phase is Phase.AWAITING_APPROVAL:
         raise NotNow(f"d{row.seq} waits for an approval: nothing runs yet")
+
+
+def _watched(session: Session, row: DeploymentRecord) -> int:
+    """Position of the step that is being watched, which a promote is said of. Raises NotNow: the
+    next analysis is not ended before it began."""
+    steps = deployments.steps(session, row.seq or 0)
+    running = next((step for step in steps if step.state == StepState.RUNNING.value), None)
+    if running is not None and running.kind in WATCHED:
+        return running.position
+    at = f"it is at {running.key}" if running else "it is between two steps"
+    resume = f"it is paused; to go on: orchestrate deploy resume d{row.seq}"
+    raise NotNow(
+        f"d{row.seq} watches nothing just now that could be promoted",
+        why=[at, "a promote ends the analysis that is looked at, and no other one"],
+        fix=[resume if row.paused else f"when it holds: orchestrate deploy promote d{row.seq}"],
+    )
 
 
 def _withdraw(context: Context, session: Session, row: DeploymentRecord) -> bool:

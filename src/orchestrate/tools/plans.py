@@ -1,11 +1,13 @@
 """plan_deployment: what would happen. Nothing is changed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, JsonValue
 
 from orchestrate.core import words
+from orchestrate.core.analysis.expect import Expected
 from orchestrate.core.canonical import short
 from orchestrate.core.deployment import Kind
 from orchestrate.core.environment import StrategyName
@@ -18,7 +20,7 @@ from orchestrate.core.secret_rules import shown
 from orchestrate.core.steps import Route, Step, takes
 from orchestrate.core.windows import brief, refusal
 from orchestrate.engine.approving import needed
-from orchestrate.engine.expecting import expected
+from orchestrate.engine.expecting import expected, too_long
 from orchestrate.engine.planning import Draft, draft_deployment, draft_rollback, remains_of
 from orchestrate.engine.site import site_of
 from orchestrate.store import environments, plans, revisions
@@ -124,11 +126,17 @@ def plan_document(session: Session, context: Context, draft: Draft, kept: PlanRo
         window=_window(draft),
         on_close=plan.on_close,
         at_least_s=sum(takes(step) for step in plan.steps),
-        analysis=expected_document(seen) if seen else None,
+        analysis=expected_document(_foreseen(seen, draft)) if seen else None,
         expires_at=kept.expires_at,
         summary=summary,
         next=[] if not plan.steps else [f"start_deployment(plan={short(plan.digest)!r})"],
     )
+
+
+def _foreseen(seen: Expected, draft: Draft) -> Expected:
+    """With what its own time forbids, where nothing else does."""
+    late = too_long(draft, draft.site.environment.timeout_s)
+    return seen if seen.problem or not late else replace(seen, problem=late)
 
 
 def _window(draft: Draft) -> str | None:

@@ -129,6 +129,14 @@ def test_a_baseline_that_disagrees_with_itself_is_not_compared_with() -> None:
     found = verdict(policy, [failing, quiet, quiet, failing] * 10)
     lower = found.readings[0][1].lower
     assert lower is not None and lower > 0
+    assert (found.outcome, found.state) == ("hold", "suspicious"), "not refused, and not passed"
+    assert "disagrees with itself" in found.reason
+
+
+def test_as_good_as_a_baseline_that_disagrees_with_itself_is_promoted() -> None:
+    failing, quiet = (5.0, (100, 3, 0), (900, 60, 0)), (5.0, (100, 3, 0), (900, 0, 0))
+    found = verdict(WINDOW, [failing, quiet, quiet, failing] * 10)
+    assert found.readings[0][1].placebo
     assert (found.outcome, found.state) == ("promote", "clean")
     assert "disagrees with itself" in found.reason
 
@@ -149,6 +157,17 @@ def test_nobody_looking_stops_the_clock_and_makes_no_bucket() -> None:
     gap = watched(WINDOW, [*steady(4), (300.0, (5000, 0, 0), (40000, 0, 0))])
     assert (gap.watched_s, gap.buckets) == (20.0, before.buckets)
     assert gap.new == (5400, 0, 0), "counted all the same"
+
+
+@pytest.mark.trap(56)
+def test_a_clock_that_is_set_back_stops_the_analysis_for_a_look_and_not_for_an_hour() -> None:
+    before = watched(WINDOW, steady(4))
+    back = seen(before, Seen(at=1020 - 3600, new=(505, 0, 0), old=(11500, 70, 0)), WINDOW)
+    assert (back.watched_s, back.buckets) == (20.0, before.buckets)
+    assert back.new == (500, 0, 0), "counted all the same"
+    on = seen(back, Seen(at=1025 - 3600, new=(605, 0, 0), old=(12400, 70, 0)), WINDOW)
+    on = seen(on, Seen(at=1030 - 3600, new=(705, 0, 0), old=(13300, 70, 0)), WINDOW)
+    assert (on.watched_s, len(on.buckets)) == (30.0, 3)
 
 
 @pytest.mark.trap(48)

@@ -116,6 +116,14 @@ def test_no_data_for_longer_than_is_waited_for_is_no_verdict() -> None:
     assert (found.outcome, found.state) == ("hold", "inconclusive")
 
 
+def test_it_is_the_time_without_data_that_counts_and_not_how_long_it_went_on_before() -> None:
+    good = watched(200, errors=((50, 0), (450, 0)))
+    failing = collect.unanswered(good, "prometheus gave no answer")
+    for dark_s, state in ((0, "no_data"), (599, "no_data"), (600, "inconclusive")):
+        found = verdict(failing, policy(no_data_s=600), waited_s=6000, dark_s=dark_s)
+        assert (found.outcome, found.state) == ("hold", state)
+
+
 @pytest.mark.trap(51)
 def test_a_question_that_is_not_answered_never_promotes() -> None:
     good = watched(200, errors=((50, 0), (450, 0)))

@@ -32,9 +32,15 @@ def mail_to(server: Post, *to: str, user: str | None = None) -> Mail:
     )
 
 
-def deliver_to(server: Post, sink: Mail, what: Facts | None = None, **secrets: str) -> None:
+def deliver_to(
+    server: Post,
+    sink: Mail,
+    what: Facts | None = None,
+    served: set[str] | None = None,
+    **secrets: str,
+) -> None:
     outbound = Outbound(allowed=literals([f"127.0.0.1:{server.port}"]))
-    deliver(sink, what or facts(), "f00d", GivenSecrets(**secrets), outbound)
+    deliver(sink, what or facts(), "f00d", GivenSecrets(**secrets), outbound, served)
 
 
 def test_a_mail_has_the_title_as_subject_and_the_facts_as_text() -> None:
@@ -100,6 +106,19 @@ def test_one_recipient_that_is_refused_is_told() -> None:
         server.refused = frozenset({"gone@example.com"})
         with pytest.raises(TemporaryError, match="refused 1 of 2 recipients"):
             deliver_to(server, mail_to(server, "oncall@example.com", "gone@example.com"))
+
+
+def test_whoever_has_it_does_not_get_it_again_because_another_one_is_refused() -> None:
+    served: set[str] = set()
+    with post() as server:
+        sink = mail_to(server, "oncall@example.com", "full@example.com")
+        server.refused = frozenset({"full@example.com"})
+        for _ in range(3):
+            with pytest.raises(TemporaryError, match="recipient"):
+                deliver_to(server, sink, served=served)
+        server.refused = frozenset()
+        deliver_to(server, sink, served=served)
+    assert server.recipients == [["oncall@example.com"], ["full@example.com"]]
 
 
 def test_a_server_that_is_not_there_is_worth_another_try() -> None:

@@ -1,8 +1,8 @@
 """From counters that are looked at now and then to buckets: the state that the journal keeps.
 
 Looks may come at any time. What came late is counted when it is seen; a counter that went back
-began again; a span in which nobody looked for long is no bucket, because nobody knows what was
-served in it.
+began again; a span in which nobody looked for long, or the clock was set back, is no bucket, since
+nobody knows what was served in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def unseen(evidence: Evidence) -> Evidence:
 def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
     """With what was counted since the last look."""
     before, length = evidence.last, bucket_length(policy, in_step(evidence))
-    if before is None or now.at <= before.at:
+    if before is None or now.at == before.at:
         return evidence.model_copy(update={"last": before or now, "blind": False})
     span = now.at - before.at
     new, old = _added(now.new, before.new), _added(now.old, before.old)
@@ -133,7 +133,8 @@ def seen(evidence: Evidence, now: Seen, policy: AnalysePolicy) -> Evidence:
         "new": _sum(evidence.new, new),
         "old": _sum(evidence.old, old),
     }
-    if span > max(GAP_BUCKETS * length, GAP_S):
+    if span < 0 or span > max(GAP_BUCKETS * length, GAP_S):
+        # Nobody knows how long it was: nobody looked, or the clock was set back.
         update["part"] = Part()
         return evidence.model_copy(update=update)
     update["watched_s"] = evidence.watched_s + span

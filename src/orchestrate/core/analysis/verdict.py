@@ -90,9 +90,11 @@ def judge(
     *,
     percent: int = 0,
     waited_s: float = 0.0,
+    dark_s: float | None = None,
 ) -> Verdict:
     """The verdict after `elapsed_s` seconds of this step in which something could be counted, of
-    `waited_s` in all, with `percent` of the traffic routed to the new revision.
+    `waited_s` in all, with `percent` of the traffic routed to the new revision. There have been no
+    data for the last `dark_s` of them; None: for all of them.
 
     With a horizon a release is promoted only once it is proven not to be worse than the margin;
     without one, at the end of the window unless something speaks against it. No data is neither
@@ -104,9 +106,8 @@ def judge(
         if (found := list(read(evidence, policy, metric)))
     ]
     outcome, state, reason = _say(evidence, policy, elapsed_s, last, percent)
-    if state == "no_data" and policy.no_data_s is not None:
-        if waited_s >= policy.window_s + policy.no_data_s:
-            state, reason = "inconclusive", f"no verdict within {waited_s:.0f}s: {reason}"
+    if state == "no_data" and _dark_for_too_long(policy, waited_s, dark_s):
+        state, reason = "inconclusive", f"no verdict within {waited_s:.0f}s: {reason}"
     return Verdict(
         outcome,
         state,
@@ -116,6 +117,14 @@ def judge(
         policy.max_error_ratio,
         tuple(last),
     )
+
+
+def _dark_for_too_long(policy: AnalysePolicy, waited_s: float, dark_s: float | None) -> bool:
+    """Whether there were no data for `no_data_s` in a row, after the window: one look in vain is
+    no lack of them, however long the step has gone on."""
+    if policy.no_data_s is None or waited_s < policy.window_s + policy.no_data_s:
+        return False
+    return dark_s is None or dark_s >= policy.no_data_s
 
 
 def _say(
@@ -241,8 +250,11 @@ def _doubt(
     if new.failed >= MIN_FAILURES and new.ratio > policy.max_error_ratio:
         return f"failed {new}, over the limit of {_percent(policy.max_error_ratio)}, not yet sure"
     for metric, reading in last:
+        said = f"{_word(metric, policy)} {reading.new}, the old one {reading.old}"
         if not reading.placebo and reading.evidence >= 1 / policy.alpha:
-            return f"{_word(metric, policy)} {reading.new}, the old one {reading.old}: suspicious"
+            return f"{said}: suspicious"
+        if reading.placebo and reading.lower is not None and reading.lower > 0:
+            return f"{said}: it looks worse, and the old one disagrees with itself"
     return None
 
 
@@ -250,9 +262,10 @@ def _clean(
     new: Counts, last: Sequence[tuple[Metric, Reading]], policy: AnalysePolicy
 ) -> tuple[Outcome, State, str]:
     text = f"failed {new}, limit {_percent(policy.max_error_ratio)}"
-    if last and all(reading.proven for _, reading in last):
+    placebo = any(reading.placebo for _, reading in last)
+    if last and not placebo and all(reading.proven for _, reading in last):
         return "promote", "proven", f"{text}; proven to be below {policy.margin:g} times the old"
-    if any(reading.placebo for _, reading in last):
+    if placebo:
         text += "; not compared with the old one, which disagrees with itself"
     return "promote", "clean", text
 

@@ -22,6 +22,7 @@ from orchestrate.engine.checks import (
 from orchestrate.engine.checks.observed import Found, Memory, Observed, unknown
 
 Json = dict[str, JsonValue]
+SINCE = "restarts since"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ AFTER: Sequence[After] = (
     After(traffic.NAME, traffic.check, before_traffic=False),
     After(logs.NAME, logs.check, before_traffic=False),
     # Asked twice: what crashed while the others were asked has been started again meanwhile.
-    After("restarts since", restarts.check, before_traffic=False, always=True, quick=True),
+    After(SINCE, restarts.check, before_traffic=False, always=True, quick=True),
 )
 
 
@@ -83,6 +84,8 @@ def _ask_one(subject: Observed, memory: Memory, wanted: Sequence[After]) -> Aske
     if memory.get("promoted") is True:
         subject = replace(subject, promoted=True)
     current = wanted[len(results)]
+    if current.name == SINCE:
+        own = restarts.begun(results)
     looked_s = subject.watched_s - since
     found = _look(current, replace(subject, watched_s=looked_s), own)
     if found.result is None:
@@ -110,7 +113,7 @@ def _applies(check: After, subject: Observed) -> bool:
     }
     if subject.percent == 0 and not check.always and not verify.before_traffic:
         return False
-    if check.name == "restarts since":
+    if check.name == SINCE:
         return any(configured.values())
     return check.always or configured.get(check.name, False)
 

@@ -1,5 +1,7 @@
 """Do its replicas stay up: how often was each started again, whatever it says of itself now?"""
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import JsonValue
 
 from orchestrate.engine.checks.observed import Found, Memory, Observed, failed, passed
@@ -12,19 +14,30 @@ def check(subject: Observed, memory: Memory) -> Found:
     """Fails when a replica was started again more often than `verify.restarts`.
 
     Of a revision that this deployment started, every restart counts; of one that has been running
-    for long, those since the first look.
+    for long, those since this was asked first.
     """
     now = {str(r.number): r.restarts for r in subject.seen.replicas(subject.ref.key)}
     before = _before(subject, memory, now)
     more = {number: count - before.get(number, 0) for number, count in now.items()}
     most = subject.revision.verify.restarts
     bad = {number: count for number, count in more.items() if count > most}
+    numbers: dict[str, JsonValue] = {
+        "restarts": dict[str, JsonValue](more),
+        "ever": dict[str, JsonValue](now),
+    }
     if bad:
         said = "; ".join(_said(subject, int(number), count) for number, count in bad.items())
-        return failed(NAME, said, FIX, restarts=dict[str, JsonValue](more))
+        return failed(NAME, said, FIX, **numbers)
     total = sum(more.values())
     text = "no replica was restarted" if total == 0 else f"{total} restarts, at most {most} each"
-    return passed(NAME, text, restarts=dict[str, JsonValue](more))
+    return passed(NAME, text, **numbers)
+
+
+def begun(results: Sequence[Mapping[str, JsonValue]]) -> Memory:
+    """What the first of these checks saw, for the one that asks again at the end."""
+    first = next((each for each in results if each.get("name") == NAME), {})
+    seen = first.get("evidence")
+    return {"restarts": seen.get("ever")} if isinstance(seen, dict) else {}
 
 
 def _before(subject: Observed, memory: Memory, now: dict[str, int]) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Do real requests go well: errors and latency of the new revision under all the traffic?"""
 
+import math
+
 from orchestrate.core.chance import at_least
 from orchestrate.core.errors import NoDataError, TemporaryError
 from orchestrate.core.protocols import RequestCounts
@@ -15,7 +17,7 @@ from orchestrate.engine.checks.observed import (
 
 NAME = "requests"
 BY_ACCIDENT = 0.01
-"""Chance from which on an excess over the limit is taken for an accident, at the window's end."""
+"""Chance from which on an excess over a limit is taken for an accident, at the window's end."""
 AT_ONCE = 0.0001
 """The same while the window is not over: there are many looks."""
 
@@ -62,15 +64,26 @@ def _latency(
     answered = max(buckets.values(), default=0)
     if answered == 0:
         return unknown(NAME, f"{said}; the platform counts no latency", "take max_latency out")
-    bounds = sorted(buckets.items())
-    found = next(bound for bound, count in bounds if count >= rules.quantile * answered)
-    name = f"{100 * rules.quantile:g}% are answered within"
-    if found > rules.max_latency_s:
-        below = [bound for bound, _ in bounds if bound < found]
-        more = f"more than {below[-1]:g}s" if below else f"{found:g}s"
-        text = f"{said}; {name} {more}, at most {rules.max_latency_s:g}s may pass"
-        return failed(NAME, text, failed=bad, total=total, latency_s=found)
-    return passed(NAME, f"{said}; {name} {found:g}s", failed=bad, total=total, latency_s=found)
+    limit_s, most = rules.max_latency_s, 1 - rules.quantile
+    slow = _slower(buckets, limit_s)
+    text = f"{said}; {slow:,} of {answered:,} took longer than {limit_s:g}s"
+    if slow > most * answered and at_least(slow, answered, most) < BY_ACCIDENT:
+        said = f"{text}, at most {100 * most:g}% may"
+        return failed(NAME, said, failed=bad, total=total, slow=slow)
+    return passed(NAME, text, failed=bad, total=total, slow=slow)
+
+
+def _slower(buckets: dict[float, int], limit_s: float) -> int:
+    """Answers that took longer than `limit_s`. Within a bucket of the histogram they are taken to
+    be spread evenly, as Prometheus does: a limit between two bounds is neither of them."""
+    answered = max(buckets.values())
+    low, below = 0.0, 0
+    for bound, count in sorted(buckets.items()):
+        if limit_s < bound:
+            part = 0.0 if math.isinf(bound) else (limit_s - low) / (bound - low)
+            return math.floor(answered - below - part * (count - below))
+        low, below = bound, count
+    return answered - below
 
 
 def _without_data(subject: Observed, memory: Memory, text: str) -> Found:

@@ -35,12 +35,17 @@ def analyse(step: Step, scene: Scene, memory: Memory) -> Look:
         # What is routed, and not what was asked for: a platform may do less than a percent.
         percent=scene.provider.observe().percent(step.revision.key),
         waited_s=elapsed(memory),
+        dark_s=elapsed(memory) - _dark_since(memory),
     )
     sick = _refuse_sick(scene, step.revision, memory, verdict)
     return Look(
         verdict.outcome == "promote",
         f"{verdict.outcome}: {verdict.reason}",
-        memory={**_kept(scene, memory, step.revision, evidence), "sick": sick},
+        memory={
+            **_kept(scene, memory, step.revision, evidence),
+            "sick": sick,
+            "dark": _dark(memory, verdict),
+        },
         data={"verdict": _document(verdict, evidence, step.policy)},
         again_s=counting.again_s(step.policy, evidence),
         error=_error(scene, step, verdict),
@@ -80,6 +85,18 @@ def bake(step: Step, scene: Scene, memory: Memory) -> Look:
 
 def _evidence(memory: Memory) -> Evidence:
     return Evidence.model_validate(memory.get("evidence") or {})
+
+
+def _dark_since(memory: Memory) -> float:
+    """Since when, of the time watched, there have been no data; now, where there were some."""
+    since = memory.get("dark")
+    return float(since) if isinstance(since, int | float) else elapsed(memory)
+
+
+def _dark(memory: Memory, verdict: Verdict) -> float | None:
+    """The same after this look, None where there were data."""
+    still = verdict.state == "inconclusive" and memory.get("dark") is not None
+    return _dark_since(memory) if verdict.state == "no_data" or still else None
 
 
 def _kept(scene: Scene, memory: Memory, revision: Ref, evidence: Evidence) -> Json:

@@ -9,9 +9,17 @@ from orchestrate.core.protocols import Secrets
 from orchestrate.providers.outbound import Outbound
 
 
-def deliver(sink: Sink, facts: Facts, identity: str, secrets: Secrets, outbound: Outbound) -> None:
+def deliver(
+    sink: Sink,
+    facts: Facts,
+    identity: str,
+    secrets: Secrets,
+    outbound: Outbound,
+    served: set[str] | None = None,
+) -> None:
     """Send `facts` to `sink`; `identity` is the same at each attempt, so that a receiver can tell a
-    repetition. Returns when the sink said that it took it.
+    repetition. Returns when the sink said that it took it. `served` are those of several recipients
+    who have it already; whoever takes it is added, so that the next attempt spares them.
 
     Raises TemporaryError (with the sink's own delay), PermanentError when it will never take it,
     and what `secrets` raises.
@@ -24,7 +32,8 @@ def deliver(sink: Sink, facts: Facts, identity: str, secrets: Secrets, outbound:
         case Mail():
             from orchestrate.providers.notifiers.mail import send as mail
 
-            mail(sink, facts, identity, secrets, outbound.allowed)
+            taken = set[str]() if served is None else served
+            mail(sink, facts, identity, secrets, outbound.allowed, taken)
         case Apprise():
             from orchestrate.providers.notifiers.apprise import send as pass_on
 

@@ -24,19 +24,30 @@ LONGEST_SUBJECT = 200
 PORTS = frozenset({25, 465, 587, 2525})
 
 
-def send(sink: Mail, facts: Facts, identity: str, secrets: Secrets, allowed: Allowed) -> None:
-    """Hand it to the server; done when the server took it for every recipient.
+def send(
+    sink: Mail,
+    facts: Facts,
+    identity: str,
+    secrets: Secrets,
+    allowed: Allowed,
+    served: set[str],
+) -> None:
+    """Hand it to the server; done when the server took it for every recipient. Those in `served`
+    have it, and do not get it again because another one's mailbox is gone.
 
     A retry has the same Message-ID, by which mail programs show it once. Raises OutboundRefused
     for a server that may not be asked, and TemporaryError for every refusal of its own: a mailbox
     that is full or a wrong password is mended by a person.
     """
     mail = _mail(sink, facts, identity)
+    left = [each for each in sink.to if each not in served]
+    if not left:
+        return
     try:
         with _session(sink, _judged(sink, allowed)) as session:
             if sink.user is not None and sink.password_secret is not None:
                 session.login(sink.user, secrets.get(sink.password_secret).reveal())
-            refused = session.send_message(mail)
+            refused = session.send_message(mail, to_addrs=left)
     except smtplib.SMTPResponseException as problem:
         raise TemporaryError(f"{sink.host} answered {problem.smtp_code}") from problem
     except smtplib.SMTPRecipientsRefused as problem:
@@ -45,6 +56,7 @@ def send(sink: Mail, facts: Facts, identity: str, secrets: Secrets, allowed: All
         raise TemporaryError(f"{sink.host}: {type(problem).__name__}") from problem
     except OSError as problem:
         raise TemporaryError(f"{sink.host}:{sink.port} cannot be reached") from problem
+    served.update(each for each in left if each not in refused)
     if refused:
         raise TemporaryError(f"{sink.host} refused {len(refused)} of {len(sink.to)} recipients")
 
