@@ -1,12 +1,15 @@
 """A service whose trail cannot be written, or is not as its heads say; and one that only reads."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
+from orchestrate.store.heads import ORIGIN
 from tests.support.api import Json, Problem
 from tests.support.service import world as a_world
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -72,13 +75,19 @@ def test_after_an_alarm_nothing_is_changed_until_it_was_accepted(tmp_path: Path)
 @pytest.mark.attack("AU03", "the heads are cut, or taken away, while the service runs", "found")
 def test_heads_that_were_taken_away_are_missed() -> None:
     with a_world() as world:
-        for name in ("one", "two"):
-            world.small(name, strategy={"type": "recreate"})
         heads = world.home / "audit" / "heads"
-        kept = heads.read_text(encoding="utf-8").splitlines(keepends=True)
+
+        def several() -> str | None:
+            """Heads are written a second apart: one more environment until there are two."""
+            world.small(f"one-{time.monotonic_ns()}", strategy={"type": "recreate"})
+            text = heads.read_text(encoding="utf-8")
+            return text if text.count(ORIGIN) > 1 else None
+
+        kept = eventually(several)
         assert world.api.call("POST", "/api/audit/verify")["ok"] is True
-        for left, said in ((kept[:6], "was taken away since"), ([], "no head of this trail")):
-            heads.write_text("".join(left), encoding="utf-8")
+        cut = kept[: kept.rindex(ORIGIN)]
+        for left, said in ((cut, "was taken away since"), ("", "no head of this trail")):
+            heads.write_text(left, encoding="utf-8")
             report = world.api.call("POST", "/api/audit/verify")
             assert report["ok"] is False and said in str(report["problems"])
 

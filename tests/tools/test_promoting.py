@@ -13,7 +13,7 @@ from orchestrate.core.deployment import Action
 from orchestrate.core.environment import EnvironmentType
 from orchestrate.core.errors import ConfirmationNeeded
 from orchestrate.core.identity import Principal, Role
-from orchestrate.store import environments
+from orchestrate.store import deployments, environments
 from orchestrate.store.database import Store
 from orchestrate.tools.deployments import ControlDeployment, control_deployment
 from orchestrate.tools.operation import Caller, Context, Service
@@ -32,6 +32,8 @@ def sent(tmp_path: Path, principal: Principal, **settings: object) -> list[int]:
     with store.session() as session:
         place = environments.put(session, environment().model_copy(update=settings)).id or 0
         seq = deploy(session, place, "1.0.0")
+        watched = next(step for step in deployments.steps(session, seq) if step.kind == "verify")
+        deployments.begin_step(session, watched, None)
     worker = SimpleNamespace(send=lambda seq, message, key: found.append(seq))
     service = cast(Service, SimpleNamespace(store=store, worker=worker))
     given = ControlDeployment(deployment=f"d{seq}", action=Action.PROMOTE)

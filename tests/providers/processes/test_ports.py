@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from orchestrate.core.errors import StepFailed
 from orchestrate.providers.processes import diag, ports
 
 pytestmark = pytest.mark.system
@@ -57,3 +62,40 @@ def test_a_kernel_that_does_not_tell_is_read_instead(monkeypatch: pytest.MonkeyP
         port = server.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
             assert ports.established({port}) == {port: 1}
+
+
+@pytest.fixture
+def two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[int, int]:
+    """The only two ports there are to choose from, in this order; nothing was given yet."""
+    found = (ports.FIRST + 7, ports.FIRST + 11)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(random, "sample", lambda *_: list(found))
+    monkeypatch.setattr(ports, "is_free", lambda *_: True)
+    return found
+
+
+def test_a_port_that_was_given_a_moment_ago_is_given_to_nobody_else(
+    two: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [ports.free_port(), ports.free_port()] == list(two)
+    with pytest.raises(StepFailed):
+        ports.free_port()
+    later = time.time() + ports.RESERVED_S + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert ports.free_port() == two[0], "whoever had it listens by now, or never will"
+
+
+@pytest.mark.parametrize("spoilt", ["a file", "others may write there", "what is kept is no JSON"])
+def test_where_it_cannot_be_kept_who_has_a_port_one_is_given_all_the_same(
+    two: tuple[int, int], tmp_path: Path, spoilt: str
+) -> None:
+    place = tmp_path / f"orchestrate-ports-{os.getuid()}"
+    if spoilt == "a file":
+        place.write_text("")
+    else:
+        place.mkdir(mode=0o700)
+    if spoilt == "others may write there":
+        place.chmod(0o777)
+    if spoilt == "what is kept is no JSON":
+        (place / "given.json").write_text("[1, 2")
+    assert ports.free_port() == two[0]

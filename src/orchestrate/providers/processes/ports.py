@@ -1,16 +1,22 @@
 """TCP ports of this machine: free ones, who holds one, and how many connections one has."""
 
+import json
 import os
 import random
 import socket
+import stat
 import sys
-from collections.abc import Collection, Iterable, Mapping
+import tempfile
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from orchestrate.core.errors import StepFailed
-from orchestrate.providers.processes import diag
+from orchestrate.providers.processes import diag, files
 from orchestrate.providers.processes.identity import name_of
 
 FIRST = 20000
+RESERVED_S = 60.0
 _LISTEN, _ESTABLISHED = "0A", "01"
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
@@ -19,13 +25,41 @@ def free_port(avoid: Collection[int] = (), address: str = "127.0.0.1") -> int:
     """A port nothing listens on.
 
     Below the range the system takes for outgoing connections, so that none of those can hold it
-    while a process that had it is being started again.
+    while a process that had it is being started again. Whoever asks within the next RESERVED_S,
+    in whatever process of this user and for whatever home, gets another one: until its program
+    listens there, it looks free to all.
     """
     last = min(_first_outgoing(), 61000) - 1
-    for port in random.sample(range(FIRST, max(last, FIRST + 1000)), 200):
-        if port not in avoid and is_free(port, address):
-            return port
+    with _reservations() as reserved:
+        for port in random.sample(range(FIRST, max(last, FIRST + 1000)), 200):
+            if port not in avoid and port not in reserved and is_free(port, address):
+                reserved[port] = time.time()
+                return port
     raise StepFailed("no free port was found", why=[f"200 ports from {FIRST} to {last} were tried"])
+
+
+@contextmanager
+def _reservations() -> Iterator[dict[int, float]]:
+    """When each port was given, of those that were lately; what is added is told to the others.
+    Where they cannot be kept there are none, and two may get the same port at the same moment."""
+    place = os.path.join(tempfile.gettempdir(), f"orchestrate-ports-{os.getuid()}")
+    try:
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        found = os.lstat(place)
+        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    except OSError:
+        ours = False
+    if not ours or found.st_mode & 0o077:
+        yield {}
+        return
+    path = os.path.join(place, "given.json")
+    with files.locked(os.path.join(place, "lock")):
+        after = time.time() - RESERVED_S
+        given = (files.read_json(path) or {}).items()
+        kept = {int(port): at for port, at in given if isinstance(at, float) and at > after}
+        yield kept
+        with suppress(OSError):  # a full disk costs the reservation and not the port
+            files.replace(path, json.dumps(kept), durable=False)
 
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:
