@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -68,7 +67,7 @@ def test_a_kernel_that_does_not_tell_is_read_instead(monkeypatch: pytest.MonkeyP
 def two(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[int, int]:
     """The only two ports there are to choose from, in this order; nothing was given yet."""
     found = (ports.FIRST + 7, ports.FIRST + 11)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ports, "SHARED", str(tmp_path))
     monkeypatch.setattr(random, "sample", lambda *_: list(found))
     monkeypatch.setattr(ports, "is_free", lambda *_: True)
     return found

@@ -6,7 +6,6 @@ import random
 import socket
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +16,8 @@ from orchestrate.providers.processes.identity import name_of
 
 FIRST = 20000
 RESERVED_S = 60.0
+SHARED = "/dev/shm"
+"""What all processes of this machine see, in memory: nothing is left on a disk. Linux has it."""
 _LISTEN, _ESTABLISHED = "0A", "01"
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
@@ -42,9 +43,10 @@ def free_port(avoid: Collection[int] = (), address: str = "127.0.0.1") -> int:
 def _reservations() -> Iterator[dict[int, float]]:
     """When each port was given, of those that were lately; what is added is told to the others.
     Where they cannot be kept there are none, and two may get the same port at the same moment."""
-    place = os.path.join(tempfile.gettempdir(), f"orchestrate-ports-{os.getuid()}")
+    place = os.path.join(SHARED, f"orchestrate-ports-{os.getuid()}")
     try:
-        os.makedirs(place, mode=0o700, exist_ok=True)
+        with suppress(FileExistsError):
+            os.mkdir(place, 0o700)
         found = os.lstat(place)
         ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
     except OSError:
