@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,8 @@ from orchestrate.core.protocols import Replica
 from orchestrate.core.revision import Revision
 from orchestrate.core.validation import Checks, GitHub
 from orchestrate.providers.local import LocalProvider
-from orchestrate.providers.processes.ports import FIRST, is_free
+from orchestrate.providers.processes import ports
+from orchestrate.providers.processes.ports import is_free
 from tests.support.disk import fill, no_space, small_disk
 from tests.support.local import APP, Local, ask
 from tests.support.ports import free_port
@@ -219,15 +221,17 @@ class TestPorts:
         self, make_local: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first, second = make_local(name="one"), make_local(name="two")
-        both, start = Barrier(2), FIRST
+        both = Barrier(2)
 
-        def lowest(avoid: Collection[int]) -> int:
-            port = next(p for p in range(start, start + 1000) if p not in avoid and is_free(p))
+        def looked(port: int, address: str) -> bool:
             with suppress(BrokenBarrierError):
-                both.wait(0.5)  # for the other, who is here now or is kept out
-            return port
+                both.wait(0.5)  # for the other, who looks at it now as well or is kept out
+            return is_free(port, address)
 
-        monkeypatch.setattr("orchestrate.providers.processes.ports.free_port", lowest)
+        for each in (first, second):
+            each.provider.edge.ensure()  # which chooses a port too
+        monkeypatch.setattr(ports, "is_free", looked)
+        monkeypatch.setattr(random, "sample", lambda numbers, count: list(numbers)[:count])
         revisions = [each.release("1.0.0") for each in (first, second)]
         with ThreadPoolExecutor(2) as pool:
             calls = [

@@ -7,7 +7,7 @@ with, then events and logs.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from orchestrate.core.untrusted import clean
 from orchestrate.providers.kubernetes.objects import (
@@ -21,8 +21,8 @@ from orchestrate.providers.kubernetes.objects import (
     uid_of,
 )
 
-Cause = Literal["image", "config", "crash", "quota", "refused", "unschedulable", "unready"]
-"""`refused`: no Pod may be made, and not for want of room."""
+Cause = Literal["quota", "refused", "image", "config", "crash", "unschedulable", "unready"]
+"""The worst first. `refused`: no Pod may be made, and not for want of room."""
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
 _IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
@@ -83,10 +83,7 @@ def troubles(
     found = list(_unmade(deployment, replica_set))
     for pod in pods:
         found += _of_pod(pod)
-    order: Sequence[Cause] = (
-        *("quota", "refused"),
-        *("image", "config", "crash", "unschedulable", "unready"),
-    )
+    order: Sequence[Cause] = get_args(Cause)
     return sorted(found, key=lambda trouble: order.index(trouble.cause))
 
 

@@ -4,8 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace as changed
 
 from orchestrate.core.environment import HealthGate
@@ -14,7 +13,7 @@ from orchestrate.core.protocols import Replica, ReplicaState, RunningRevision, S
 from orchestrate.core.revision import Ref, Revision
 from orchestrate.providers.local.settings import settings_of
 from orchestrate.providers.processes import ports
-from orchestrate.providers.processes.files import locked, private_directory
+from orchestrate.providers.processes.files import private_directory
 from orchestrate.providers.processes.program import Program
 from orchestrate.providers.processes.spec import Seen, Spec, Stamp
 from orchestrate.providers.settings import variables_of
@@ -93,7 +92,7 @@ class Running:
 
         for name, version in pinned.items():
             self._secret(name, version)  # refused before anything is asked for
-        self.program(revision.key).ask(change, self._choosing())
+        self.program(revision.key).ask(change)
 
     def shrink(self, key: str, replicas: int, write: Write) -> None:
         """Have at most `replicas`; none of a revision that was never started is fine."""
@@ -113,7 +112,9 @@ class Running:
             spec = self.spec(key)
             if spec is None:
                 continue
-            if self._move(key, held):
+            moved = self._ports(key, spec, spec.wanted, held)
+            if moved != spec.ports:
+                self.program(key).ask(_with_ports(moved))
                 done.append(f"{key} moved to other ports")
             if self.program(key).ensure():
                 done.append(f"supervisor of {key} started")
@@ -183,39 +184,21 @@ class Running:
                 found[number] = ports.free_port({*found.values(), *self._known_ports()})
         return found
 
-    def _move(self, key: str, held: Collection[int]) -> bool:
-        """Give up ports that were taken meanwhile. True when there were any."""
-        spec = self.spec(key)
-        if spec is None or self._ports(key, spec, spec.wanted, held) == spec.ports:
-            return False
-
-        def change(present: Spec | None) -> Spec | None:
-            if present is None:
-                return None
-            return changed(present, ports=self._ports(key, present, present.wanted, held))
-
-        self.program(key).ask(change, self._choosing())
-        return True
-
-    def _choosing(self) -> AbstractContextManager[None]:
-        """Held until a port that was chosen is written down: two environments that choose at the
-        same moment would choose the same one, and both find it free."""
-        return locked(os.path.join(self._above, "ports.lock"))
-
-    @property
-    def _above(self) -> str:
-        return os.path.dirname(os.path.dirname(self.directory))
-
     def _known_ports(self) -> set[int]:
         """Ports remembered by any environment of this home, running or not."""
         found: set[int] = set()
-        for environment in os.scandir(self._above):
+        above = os.path.dirname(os.path.dirname(self.directory))
+        for environment in os.scandir(above):
             if environment.is_dir():
                 other = Running(os.path.join(environment.path, "run"), self.home)
                 for key in other.keys():
                     spec = other.spec(key)
                     found.update(spec.ports.values() if spec else ())
         return found
+
+
+def _with_ports(moved: Mapping[int, int]) -> Callable[[Spec | None], Spec | None]:
+    return lambda present: changed(present, ports=moved) if present else None
 
 
 def resolved(command: tuple[str, ...], files: str) -> tuple[str, ...]:

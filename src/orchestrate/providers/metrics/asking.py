@@ -104,15 +104,15 @@ class Asking:
 
 
 def told(document: Json | None) -> list[str]:
-    """What an answer says is wrong, cleaned: one line, from outside, and whole. It is cut where
-    it was masked (`engine/masking.py`): before, the half of a secret would be left."""
+    """What an answer says is wrong, cleaned: one line, from outside. It is cut to size where it
+    was masked (`engine/masking.py`): before, the half of a secret would be left."""
     if document is None:
         return []
     found = document.get("error") or document.get("errors")
     several = found if isinstance(found, list) else [found]
     texts = [each.get("message") if isinstance(each, dict) else each for each in several]
     found = "; ".join(str(each) for each in texts if each)
-    return [f"untrusted | {clean(found, limit=MOST_BYTES)}"] if found else []
+    return [f"untrusted | {clean(found)}"] if found else []
 
 
 def counts(total: Numbers, other: Numbers, query: MetricQuery) -> list[Counts | None]:

@@ -20,7 +20,7 @@ from orchestrate.core.errors import (
 from orchestrate.core.metrics import MetricQuery
 from orchestrate.core.revision import Ref
 from orchestrate.core.untrusted import clean
-from orchestrate.providers.metrics.asking import MOST_BYTES, Asking, Numbers, counts, summed
+from orchestrate.providers.metrics.asking import Asking, Numbers, counts, summed
 
 if TYPE_CHECKING:
     from types_boto3_cloudwatch import CloudWatchClient
@@ -167,7 +167,7 @@ def _question(identity: str, text: str, slot_s: float) -> "MetricDataQueryTypeDe
 def _told(response: object) -> Exception:
     assert isinstance(response, dict)
     error = response.get("Error", {})
-    code, text = str(error.get("Code")), clean(str(error.get("Message", "")), limit=MOST_BYTES)
+    code, text = str(error.get("Code")), clean(str(error.get("Message", "")))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     why = [code, f"untrusted | {text}"]
     if code in _BUSY or status == 429:

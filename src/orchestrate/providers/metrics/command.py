@@ -140,7 +140,7 @@ def _printed(code: int, out: IO[bytes], errors: IO[bytes], secrets: Mapping[str,
         errors.seek(0)
         said = redact(errors.read(MOST_BYTES).decode(errors="replace"), secrets.values())
         lines = said.strip().splitlines()
-        why = [f"exit code {code}", *(f"untrusted | {clean(x, limit=200)}" for x in lines[-3:])]
+        why = [f"exit code {code}", *(f"untrusted | {clean(x)}" for x in lines[-3:])]
         if code == NOT_NOW:
             raise MetricsUnavailable("the metrics command says: not now", why=why)
         raise MetricSourceRefused("the metrics command failed", why=why, fix=["run it by hand"])

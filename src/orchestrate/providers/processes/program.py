@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -38,26 +37,19 @@ class Program:
         self.directory = directory
         self._hidden = hidden
 
-    def ask(
-        self,
-        change: Callable[[Spec | None], Spec | None],
-        choosing: AbstractContextManager[None] | None = None,
-    ) -> Spec | None:
+    def ask(self, change: Callable[[Spec | None], Spec | None]) -> Spec | None:
         """Put `change(present spec)` in its place and see that a supervisor acts on it.
 
-        None leaves things as they are. `choosing` is held until what was chosen is written down:
-        where `change` chooses among what other programs must not choose too. Raises DiskFull,
-        StepFailed.
+        None leaves things as they are. Raises DiskFull, StepFailed.
         """
         private_directory(self.directory)
         with locked(self._path("spec.lock")):
-            with choosing or nullcontext():
-                present = self.spec()
-                wanted = change(present)
-                if wanted is None:
-                    return present
-                if wanted != present:
-                    self._write(wanted)
+            present = self.spec()
+            wanted = change(present)
+            if wanted is None:
+                return present
+            if wanted != present:
+                self._write(wanted)
             self._see_to(wanted)
             return wanted
 
