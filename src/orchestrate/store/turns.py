@@ -4,6 +4,9 @@ SQLite has no queue: who finds the database taken sleeps for up to 100 ms and tr
 meanwhile somebody else comes first (sqliteDefaultBusyCallback in https://sqlite.org/src/file/src/main.c).
 Ten environments that deploy at once made an unlucky write wait for seconds. Within this process
 each waits for its turn instead; other processes are still met by SQLite's own waiting.
+
+It costs throughput where all write without a pause, since no thread may write twice in a row
+(`make bench NAME=writes`); what a person or a step waits for is the longest write.
 """
 
 import os
